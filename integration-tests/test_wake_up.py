@@ -7,9 +7,9 @@ from fairque.testing.internal import PATIENCE
 
 # A worker that does not poll within a test: it starts only tasks for which it was woken.
 TASKS = """
-from fairque.worker.taking import courier
+from fairque.worker.taking import exchange
 
-courier.LONGEST_WAIT_SECONDS = 3_600.0
+exchange.LONGEST_WAIT_SECONDS = 3_600.0
 
 @task
 def nothing():

@@ -78,6 +78,7 @@ for _ = 1, turns do
   local id = #tasks < wanted and bytes <= FULL and pick()
   if not id then break end
   local u = user(id)
+  if not u.known and u.r.lane == "" then seat(u) end -- it is in a ring, so its record was lost
   local runs = may_run(u)
   if not runs then unplace(u) end
   local t = runs and take(u, dead_ttl_ms)

@@ -7,7 +7,7 @@
     per user | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
---- @include "record"
+--- @include "user_record"
 --- @include "limits"
 local refused = begin_reading()
 if refused then return refused end
@@ -19,7 +19,7 @@ end
 local reply = {1, int(wall_ms), counted and "count" or "time"}
 local all = settings("")
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, most)) do
-  local r = record(P .. "u:" .. id) or {inf = 0, served = 0, since = now_ms, lane = ""}
+  local r = user_record(id) or {inf = 0, served = 0, since = now_ms, lane = ""}
   local own = settings(id)
   local cap = own[2] or all[2]
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)

@@ -54,7 +54,7 @@ local function redrive(t)
   end
   will_write(t)
   local u = user(r.user)
-  enter(u, t.id, r.prio or NORMAL, arrival(u))
+  enter(u, t.id, r.prio or NORMAL, arrival())
 end
 
 read_ahead(1, 1)

@@ -27,18 +27,17 @@ if not running then
   return all_found()
 end
 for index = 2, #ARGV do running[ARGV[index]] = running[ARGV[index]] or 0 end
-local keys = {}
-for id in pairs(running) do keys[#keys + 1] = P .. "u:" .. id end
-read_records(keys)
+local ids = {}
+for id in pairs(running) do ids[#ids + 1] = id end
+read_users(ids)
 
 local fixed = false
 for id, number in pairs(running) do
-  local key = P .. "u:" .. id
-  local known = record(key)
+  local known = user_record(id)
   local what
   if known and known.inf ~= number then
     what = "it counts " .. exact(known.inf) .. " running tasks, and there are " .. int(number)
-  elseif not known and not unreadable[key] and number > 0 then
+  elseif not known and not unreadable_users[id] and number > 0 then
     what = "it has running tasks and no record"
   end
   if what then

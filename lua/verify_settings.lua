@@ -26,7 +26,7 @@ local refused = begin()
 if refused then return refused end
 
 -- In their order in the scheduler record.
-local GLOBAL_NAMES = {"bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift"}
+local GLOBAL_NAMES = {"bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk"}
 
 local function mode(text) return text == "time" or text == "count" end
 local function flag(text) return text == "1" end

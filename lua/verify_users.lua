@@ -24,16 +24,16 @@ if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not groupe
   return bad_arguments("verify_users takes 0 or 1 twice, and users")
 end
 
-local keys = {}
-for first = 3, #ARGV do keys[#keys + 1] = P .. "u:" .. ARGV[first] end
-read_records(keys)
+local ids = {}
+for first = 3, #ARGV do ids[first - 2] = ARGV[first] end
+read_users(ids)
 local strays_only = ARGV[2] == "1"
 
 for first = 3, #ARGV do
-  local id, key = ARGV[first], P .. "u:" .. ARGV[first]
-  local known = record(key)
+  local id = ARGV[first]
+  local known = user_record(id)
   local what
-  if unreadable[key] then
+  if unreadable_users[id] then
     what = "its record cannot be read"
   elseif known then
     what = not strays_only and fault_of(id, known)
@@ -44,7 +44,7 @@ for first = 3, #ARGV do
     found("user", id, what, fix)
     if fix then
       local u = user(id)
-      if not unreadable[key] then seat(u) end
+      if not unreadable_users[id] then seat(u) end
     end
   end
   if known and known.inf ~= 0 and not strays_only then found("counts", id, "", false) end

@@ -1,13 +1,18 @@
-"""Bugs seeded into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
+"""Bugs seeded into a copy of the scripts or of the worker, to show that the rules find them.
+
+The checker must be able to fail.
+"""
 
 import shutil
 from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["BUGS", "Bug", "broken_scripts"]
+__all__ = ["BUGS", "WORKER_BUGS", "Bug", "broken_scripts", "broken_worker"]
 
-_LUA = Path(__file__).parents[2] / "lua"
+_ROOT = Path(__file__).parents[2]
+_LUA = _ROOT / "lua"
+_WORKER = _ROOT / "packages/fairque-worker/src/fairque/worker"
 
 
 @frozen
@@ -16,7 +21,7 @@ class Bug:
 
     Attributes:
         name: Description of the bug.
-        file: File in the folder of the scripts.
+        file: File in the folder of the scripts, or of the package of the worker.
         old: Text that occurs there exactly once.
         new: Its replacement.
         scenario: The scenario in which the bug has an effect.
@@ -213,14 +218,58 @@ BUGS = (
 )
 
 
+WORKER_BUGS = (
+    Bug(
+        "a lane keeps the endings until it leaves",
+        "running/executor.py",
+        "self._run(job, slot, self._on_short_end)",
+        "kept = self.__dict__.setdefault('kept', {}).setdefault(id(slot), [])\n"
+        "        self._run(job, slot, kept.append)\n"
+        "        while kept and not self._lanes._short:\n"
+        "            self._on_short_end(kept.pop(0))",
+        "short_tasks",
+        "C1",
+    ),
+    Bug(
+        "the queue of a retired lane is dropped",
+        "running/lane.py",
+        "self._short.append(other)",
+        "continue",
+        "short_tasks",
+        "C1",
+    ),
+    Bug(
+        "a task that holds up others is not noticed",
+        "running/lane.py",
+        "self._retire(lane, job)",
+        "self._seen_at = now",
+        "short_tasks",
+        "C1",
+    ),
+)
+
+
 def broken_scripts(bug: Bug, folder: Path) -> Path:
-    """Copy the scripts into a folder and seed a bug into one of them.
+    """Copy the scripts into a folder, seed a bug into one of them, and return the folder.
 
     Raises:
         AssertionError: The text to replace does not occur exactly once.
     """
-    copy = folder / "lua"
-    shutil.copytree(_LUA, copy)
+    return _broken(bug, _LUA, folder / "lua")
+
+
+def broken_worker(bug: Bug, folder: Path) -> Path:
+    """Copy the worker into a folder, seed a bug into one of its modules, and return the entry for the path of Python.
+
+    Raises:
+        AssertionError: The text to replace does not occur exactly once.
+    """
+    _broken(bug, _WORKER, folder / "python/fairque/worker")
+    return folder / "python"
+
+
+def _broken(bug: Bug, source: Path, copy: Path) -> Path:
+    shutil.copytree(source, copy)
     path = copy / bug.file
     text = path.read_text()
     assert text.count(bug.old) == 1, f"{bug.file} has {text.count(bug.old)} places for the bug {bug.name!r}, not one"

@@ -189,6 +189,24 @@ def noisy_user(stage: Stage) -> None:
     worker.finish_all(0.1)
 
 
+def short_tasks(stage: Stage) -> None:
+    """A short task of a worker suddenly takes long while others wait behind it."""
+    product = stage.product("worker")
+    # Until both functions are known to be short.
+    for number in range(12):
+        stage.push(f"first{number}", func=product.FUNCTIONS[number % 2], payload=None)
+        stage.wait_finished(number + 1, 10)
+    one, other = product.FUNCTIONS
+    stage.push("before", product.HANGS, "after1", func=one, payload=None)
+    stage.push("after2", func=other, payload=None)
+    # What has not ended by then never does.
+    stage.wait_finished(15, 3)
+    if stage.queue.info().totals["finished"] >= 15:
+        product.release()
+        stage.wait_finished(16, 10)
+    product.stop()
+
+
 SCENARIOS: dict[str, Callable[[Stage], None]] = {
     scene.__name__: scene
     for scene in (
@@ -209,6 +227,7 @@ SCENARIOS: dict[str, Callable[[Stage], None]] = {
         child_of_a_failed_task,
         given_back,
         noisy_user,
+        short_tasks,
     )
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,11 +20,13 @@ from fairque.protocol.calls.pop import Granted
 from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import CostMode
+from fairque.protocol.model.registry import Registry
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.worker import FunctionTaskHandler, Worker, current_context
 from fairque.worker.consumer import Consumer
 from fairque.worker.settings import WorkerSection, WorkerSettings
 
-__all__ = ["LEASE", "PLAN", "Hand", "Stage"]
+__all__ = ["LEASE", "PLAN", "Hand", "Product", "Stage"]
 
 LEASE = 0.5
 
@@ -31,21 +34,70 @@ LEASE = 0.5
 PLAN = Plan(tasks=0, faults={}, cost_mode=CostMode.COUNT, lease=LEASE, max_lost_workers=3, recovery_seconds=5.0)
 
 
+class Product:
+    """A worker of the product, whose tasks are short, except that the one named `HANGS` waits for the others.
+
+    Args:
+        name: Its name.
+        proxy: Its connection.
+        journal: Records the tasks that run.
+    """
+
+    #: The task that waits.
+    HANGS = "hangs"
+    FUNCTIONS = "one", "other"
+
+    def __init__(self, name: str, proxy: Proxy, journal: Journal) -> None:
+        self._journal = journal
+        self._released = threading.Event()
+        registry = Registry()
+        registry.register(self._one, "one")
+        registry.register(self._other, "other")
+        settings = _settings(name, proxy)
+        self.worker = Worker(settings, FunctionTaskHandler(registry=registry))
+        self.worker.start()
+
+    def release(self) -> None:
+        """Let the task end that waits."""
+        self._released.set()
+
+    def stop(self) -> None:
+        """Stop, soon even if a task hangs."""
+        self.worker.stop(1)
+        self.release()
+
+    def _one(self) -> dict[str, Any]:
+        return self._short()
+
+    def _other(self) -> dict[str, Any]:
+        return self._short()
+
+    def _short(self) -> dict[str, Any]:
+        context = current_context()
+        about = {"id": context.task_id, "fence": context.fence, "attempt": context.attempt}
+        self._journal.note("start", **about)
+        if context.task_id == self.HANGS:
+            self._released.wait(60)
+        self._journal.note("end", **about, outcome="ok")
+        return {"fence": context.fence, "attempt": context.attempt}
+
+
+def _settings(name: str, proxy: Proxy) -> WorkerSettings:
+    return WorkerSettings(
+        redis=RedisSection(url=f"redis://127.0.0.1:{proxy.port}/0", socket_timeout=1.0),
+        queue=QueueSection(name=QUEUE, max_lost_workers=PLAN.max_lost_workers),
+        worker=WorkerSection(name=name, lease=LEASE, heartbeat=LEASE / 2, concurrency=8),
+    )
+
+
 class Hand:
     """A worker that acts only on request."""
 
     def __init__(self, name: str, proxy: Proxy, journal: Journal) -> None:
-        url = f"redis://127.0.0.1:{proxy.port}/0"
-        options = WorkerSection(name=name, lease=LEASE, heartbeat=LEASE / 2)
-        settings = WorkerSettings(
-            redis=RedisSection(url=url, socket_timeout=1.0),
-            queue=QueueSection(name=QUEUE, max_lost_workers=PLAN.max_lost_workers),
-            worker=options,
-        )
         self.name = name
         self.proxy = proxy
         self._journal = journal
-        self._consumer = Consumer(settings)
+        self._consumer = Consumer(_settings(name, proxy))
 
     def take(self, count: int = 1) -> list[Granted]:
         """Pop, and start the returned tasks."""
@@ -122,10 +174,20 @@ class Stage:
         self._hands.append(hand)
         return hand
 
+    def product(self, name: str) -> Product:
+        return Product(name, self._proxy(name), self._ledger)
+
+    def wait_finished(self, number: int, seconds: float) -> None:
+        """Wait until so many tasks have finished, or for so many seconds."""
+        until = time.monotonic() + seconds
+        while self.queue.info().totals["finished"] < number and time.monotonic() < until:
+            time.sleep(0.01)
+
     def push(self, *ids: str, user: str = "ann", **fields: Any) -> None:
         """Push tasks in one call, like a producer that records its events."""
         parents = [After(parent) for parent in fields.pop("parents", ())]
-        tasks = [Task(task_id=i, user_id=user, payload=1, depends_on=parents, **fields) for i in ids]
+        fields = {"payload": 1, **fields}
+        tasks = [Task(task_id=i, user_id=user, depends_on=parents, **fields) for i in ids]
         self.push_tasks(*tasks)
 
     def push_tasks(self, *tasks: Task[Any]) -> None:

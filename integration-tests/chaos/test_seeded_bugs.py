@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.bugs import BUGS, Bug, broken_scripts
+from chaos.bugs import BUGS, WORKER_BUGS, Bug, broken_scripts, broken_worker
 from chaos.checker import check
 from chaos.facts import Facts
 from chaos.history import read_history
@@ -27,10 +27,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.close()
 
 
-def play(server: Server, folder: Path, *names: str, lua: Path | None = None) -> None:
+def play(server: Server, folder: Path, *names: str, lua: Path | None = None, python: Path | None = None) -> None:
+    path = os.pathsep.join([*([str(python)] if python else []), PATH])
     done = subprocess.run(
         [sys.executable, "-m", "chaos.scenarios", str(folder), str(server.port), *names],
-        env={**os.environ, "PYTHONPATH": PATH, **({LUA: str(lua)} if lua else {})},
+        env={**os.environ, "PYTHONPATH": path, **({LUA: str(lua)} if lua else {})},
         capture_output=True,
         timeout=600,
         check=False,
@@ -59,5 +60,12 @@ def test_without_a_bug_all_rules_hold(scenario: str, played: Path) -> None:
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
 def test_a_seeded_bug_is_found(bug: Bug, server: Server, tmp_path: Path) -> None:
     play(server, tmp_path, bug.scenario, lua=broken_scripts(bug, tmp_path))
+    found = breaches(tmp_path / bug.scenario)
+    assert bug.rule in {breach.split(" ")[0] for breach in found}, found
+
+
+@pytest.mark.parametrize("bug", WORKER_BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+def test_a_bug_seeded_into_the_worker_is_found(bug: Bug, server: Server, tmp_path: Path) -> None:
+    play(server, tmp_path, bug.scenario, python=broken_worker(bug, tmp_path))
     found = breaches(tmp_path / bug.scenario)
     assert bug.rule in {breach.split(" ")[0] for breach in found}, found

@@ -1,11 +1,12 @@
 -- about_user: adds the state of a user to an answer, as alternating names and values; absent ones are left out.
 --- @include "tell_record"
+--- @include "user_record"
 --- @include "limits"
 local function about_user(reply, id)
   local function tell(name, value)
     if value then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
-  tell_record(reply, record(P .. "u:" .. id))
+  tell_record(reply, user_record(id))
   for prefix, owner in pairs({own_ = id, default_ = ""}) do
     local set = settings(owner)
     for index, name in ipairs(SETTINGS) do tell(prefix .. name, set[index] and exact(set[index])) end

@@ -1,6 +1,5 @@
 -- batch: collects writes, and sends them on demand with one command per index and kind. Removals from an index are sent
 -- before additions to it.
-local CHUNK = 1000 -- Lua's stack limits what unpack can take; even, so that pairs stay together
 local added, taken, dropped, stored = {}, {}, {}, {}
 
 local function add_to(index, score, id)

@@ -2,6 +2,7 @@
 -- blocks nothing. For the meta key, and in read-only scripts, the error is raised instead. P is the prefix of all keys
 -- of the queue; KEYS[1] is the meta key.
 local P = string.sub(KEYS[1], 1, -5)
+local CHUNK = 1000 -- Lua's stack limits what unpack can take; even, so that pairs stay together
 local ASIDE_MS = 1209600000 -- 14 days for an operator to inspect a key that was set aside
 
 -- Sets an unreadable key aside. Returns false if it does not exist or the script is read-only.

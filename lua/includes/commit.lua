@@ -1,9 +1,10 @@
 -- commit: the end of a script that moved tasks: writes rings, records and counters once each, and wakes a worker.
---- @include "save_user"
+--- @include "records"
+--- @include "save_users"
 
 local function save()
   settle()
-  for _, u in ipairs(touched) do save_user(u) end
+  save_users()
   write_records()
   send_batches()
   save_globals()

@@ -3,9 +3,9 @@ local NORMAL, CRITICAL = 3, 6
 local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- by priority, in microseconds; keep equal to score.py
 
 -- A strictly increasing time of entry keeps the order of a batch, whatever its ids.
-local function arrival(u)
-  u.r.clk = math.max(now, u.r.clk + 1)
-  return u.r.clk
+local function arrival()
+  g.clk = math.max(now, g.clk + 1)
+  return g.clk
 end
 
 -- `score` returns a task to its previous place.

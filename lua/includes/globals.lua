@@ -5,7 +5,8 @@
 --   bs    pops in a row that skipped the ready ring     pop_at  when a worker last called pop, in milliseconds
 --   cg    pops in a row on CRITICAL credit that skipped a fresh user
 --   queued  tasks in queues now     pushed, finished  since the queue was created     seen, shift  see clock.lua
-local GLOBALS, GLOBALS_SIZE, GLOBALS_VERSION = "<BBBddddddddd", 75, 1
+--   clk   the last time of entry that a task got, in microseconds: each is later than the one before
+local GLOBALS, GLOBALS_SIZE, GLOBALS_VERSION = "<BBBdddddddddd", 83, 1
 local g, unreadable_globals
 
 -- A value that no script can have written counts as that of a new queue. `answer` is that of GET; an error is one of a
@@ -17,15 +18,16 @@ local function parse_globals(answer)
   if not sound then
     g = {
       bs = 0, cg = 0, V = 0, aseq = 0, est0 = 1000, pop_at = 0, queued = 0, pushed = 0, finished = 0, seen = 0,
-      shift = 0, tail = "",
+      shift = 0, clk = 0, tail = "",
     }
     return
   end
-  local _, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift = struct.unpack(GLOBALS, text)
+  local _, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
+    struct.unpack(GLOBALS, text)
   g = {
     bs = bs, cg = cg, V = between(V, 0, TOP / 2) or 0, aseq = whole(aseq) or 0, est0 = between(est0, 1, TOP) or 1000,
     pop_at = whole(pop_at) or 0, queued = whole(queued) or 0, pushed = whole(pushed) or 0,
-    finished = whole(finished) or 0, seen = whole(seen) or 0, shift = clock_shift(shift) or 0,
+    finished = whole(finished) or 0, seen = whole(seen) or 0, shift = clock_shift(shift) or 0, clk = whole(clk) or 0,
     tail = string.sub(text, GLOBALS_SIZE + 1), -- what a later release has appended
   }
 end

@@ -3,19 +3,13 @@
 -- one worker to get there.
 local HIGH = 2 ^ 51 -- keep equal to order.py
 
-local function read_users(ids)
-  local keys = {}
-  for index, id in ipairs(ids) do keys[index] = P .. "u:" .. id end
-  read_records(keys)
-  for _, id in ipairs(ids) do user(id) end
-end
-
 local function lower_tags()
   if g.V < HIGH then return end
   local from, ids = "-", nil
   repeat
     ids = call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, CHUNK)
     read_users(ids)
+    for _, id in ipairs(ids) do user(id) end
     from = "(" .. (ids[#ids] or "")
   until #ids < CHUNK
   for _, u in ipairs(touched) do u.r.S, u.r.cut = u.r.S - g.V, u.r.cut and u.r.cut - g.V end

@@ -1,6 +1,7 @@
 -- read_ahead: reads the tasks of a call, whose ids come first in each group of ARGV, and then their users, each with
 -- one command. If ARGV has the users too, at `owner_at` in each group, it reads those.
 --- @include "records"
+--- @include "user_record"
 local function read_ahead(head, stride, owner_at)
   local keys, owners, seen = {}, {}, {}
   for first = head + 1, #ARGV, stride do keys[#keys + 1] = P .. "t:" .. ARGV[first] end
@@ -10,8 +11,8 @@ local function read_ahead(head, stride, owner_at)
     if owner_at then owner = ARGV[head + owner_at + (index - 1) * stride] end
     if owner and not seen[owner] then
       seen[owner] = true
-      owners[#owners + 1] = P .. "u:" .. owner
+      owners[#owners + 1] = owner
     end
   end
-  read_records(owners)
+  read_users(owners)
 end

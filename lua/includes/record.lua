@@ -1,4 +1,4 @@
--- record: the record of a task, user or schedule: one MessagePack map under one key. Unknown fields are kept. An
+-- record: the record of a task or schedule: one MessagePack map under one key. Unknown fields are kept. An
 -- unreadable record counts as absent; the script that finds it sets it aside.
 --- @include "readable"
 local records, unreadable = {}, {}

@@ -7,14 +7,13 @@ local function load_heads(size, wanted)
   ready = heads("ready", size, function(u, score) return u.r.lane == "R" and u.r.S == score end)
   fresh = heads("fresh", size, function(u) return u.r.lane == "F" end)
   critical = heads("critical", size, function(u, score) return u.r.borrows and limit(u) == score end)
-  local keys = {}
+  local ids = {}
   for _, ring in ipairs({ready, fresh}) do
     for place = 1, math.min(wanted, ring.last) do
-      local key = P .. "u:" .. ring.ids[place]
-      if records[key] == nil then keys[#keys + 1] = key end
+      ids[#ids + 1] = ring.ids[place]
     end
   end
-  read_records(keys)
+  read_users(ids)
 end
 
 -- After a user was served or moved: updates its place among the heads.

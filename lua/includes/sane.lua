@@ -8,6 +8,8 @@ local function between(value, least, most)
   if number and number >= least and number <= most then return number end
 end
 
+local function sane(number) return number >= 0 and number < TOP end
+
 -- A whole number from 0 and below 2^53.
 local function whole(value)
   local number = tonumber(value or nil)

@@ -3,5 +3,5 @@ local function save_globals()
   if unreadable_globals then set_aside(P .. "g") end
   g.seen, g.shift = now, shift_ms
   call("SET", P .. "g", struct.pack(GLOBALS, GLOBALS_VERSION, g.bs, g.cg, g.V, g.aseq, g.est0, g.pop_at, g.queued,
-    g.pushed, g.finished, g.seen, g.shift) .. g.tail)
+    g.pushed, g.finished, g.seen, g.shift, g.clk) .. g.tail)
 end

@@ -31,7 +31,7 @@ local function store(entry, result_ttl_ms)
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)
-    enter(u, id, priority, t.r.root_at or arrival(u))
+    enter(u, id, priority, t.r.root_at or arrival())
   end
   bind(t, parents)
   count("pushed", 1)

@@ -2,7 +2,7 @@
 -- on the server's clock; and when the attempt of a task began.
 --- @include "record"
 local TIMES = {
-  pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, clk = 1000, tat = 1000,
+  pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, tat = 1000,
 }
 
 local function tell_record(reply, r)

@@ -1,12 +1,13 @@
--- user: a user and its record, read once in a script, changed in place, written once by save_user. In the record:
+-- user: a user and its record, read once in a script, changed in place, written once by save_users. In the record:
 --   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
---   borrows  in the critical ring     cs  CRITICAL tasks in a row     clk  last time of entry     tat  see limits.lua
+--   borrows  in the critical ring     cs  CRITICAL tasks in a row     tat  see limits.lua
 --   leeway, cut  see leeway.lua; both are absent in most records
 --   ewma  average cost of its tasks in microseconds     served  cost of its tasks since the record was created
 -- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted on demand
 --   anew  an operator has just changed its limits
 --- @include "records"
+--- @include "user_record"
 local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 local users, touched = {}, {}
 --- @include "limits"
@@ -18,16 +19,15 @@ local users, touched = {}, {}
 local function user(id)
   local u = users[id]
   if u then return u end
-  local key = P .. "u:" .. id
-  local known = record(key)
-  local r = known or {S = -math.huge, inf = 0, lane = "", clk = 0, served = 0}
+  local known = user_record(id)
+  local r = known or {S = -math.huge, inf = 0, lane = "", served = 0}
   u = {
-    id = id, key = key, r = r, known = known, changed = false, pn = false, pc = 0, w = 1,
+    id = id, r = r, known = known, pn = false, pc = 0, w = 1,
     synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
     anew = false,
   }
   if limited then read_limits(u) end
-  if unreadable[key] then seat(u) else stands(u) end
+  if unreadable_users[id] then seat(u) else stands(u) end
   users[id] = u
   touched[#touched + 1] = u
   return u

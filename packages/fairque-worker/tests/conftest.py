@@ -158,7 +158,7 @@ def short() -> dict[str, float]:
 @pytest.fixture
 def never_looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Options of a worker that does not poll within a test: it starts only tasks for which it was woken."""
-    monkeypatch.setattr("fairque.worker.taking.courier.LONGEST_WAIT_SECONDS", 3_600.0)
+    monkeypatch.setattr("fairque.worker.taking.exchange.LONGEST_WAIT_SECONDS", 3_600.0)
     return {"lease": 36_000.0}
 
 

@@ -153,3 +153,25 @@ def test_heartbeats_have_their_own_connection(bench: Any, client: Any, inside: A
     eventually(lambda: client.zscore(f"{bench.keys.prefix}running", task_id) > lease + 400, what="two renewals")
     for _ in range(64):
         consumer._turns.release()
+
+
+def test_requests_whose_answers_are_lost_are_sent_again_with_the_same_effect(bench: Any, client: Any) -> None:
+    ran: SimpleQueue[str] = SimpleQueue()
+
+    def note() -> None:
+        ran.put(current_context().task_id)
+
+    async def note_later() -> None:
+        ran.put(current_context().task_id)
+
+    ids = bench.push_all([bench.task(function) for _ in range(400) for function in (note, note_later)])
+    bench.start(note, note_later, concurrency=8)
+    for part in range(1, 20):
+        eventually(partial(lambda least: finished(bench) >= least, 20 * part), what="some work")
+        for killed in client.client_list(_type="normal"):
+            # Not that of this test: it would not be noticed.
+            if killed["id"] != str(client.client_id()):
+                client.client_kill_filter(_id=killed["id"])
+    eventually(lambda: finished(bench) == len(ids), what="all tasks")
+    assert Counter(ran.get_nowait() for _ in range(ran.qsize())) == Counter(ids)
+    assert (bench.stats().expired, bench.stats().stale) == (0, 0)

@@ -136,8 +136,8 @@ def test_a_courier_that_is_short_of_something_reports_and_takes_when_it_has_it_a
         """The shortest task."""
 
     worker = bench.worker(nothing)
-    reporter = worker._courier._reporter
-    monkeypatch.setattr(reporter, "exchange", failing(reporter.exchange, EXHAUSTED[0], 3))
+    consumer = worker._consumer
+    monkeypatch.setattr(consumer, "request", failing(consumer.request, EXHAUSTED[0], 3))
     worker.start()
     task_id = bench.push(nothing)
     bench.reaches(task_id, TaskState.FINISHED)

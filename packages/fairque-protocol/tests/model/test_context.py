@@ -1,6 +1,7 @@
 """The context of a task: its fields, its reasons to stop, its logger, and its progress."""
 
 import logging
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -97,3 +98,27 @@ def test_the_callback_of_an_ended_attempt_is_not_called() -> None:
     stop.give(StopReason.CANCELED)
     stop.when_given(lambda: calls.append("after"))
     assert calls == []
+
+
+def test_a_signal_that_several_threads_give_calls_back_once_and_ends_a_wait() -> None:
+    for _ in range(200):
+        stop, calls, start = StopSignal(), list[int](), threading.Barrier(4)
+
+        def give(reason: StopReason, stop: StopSignal = stop, start: threading.Barrier = start) -> None:
+            start.wait()
+            stop.give(reason)
+
+        def listen(stop: StopSignal = stop, start: threading.Barrier = start, calls: list[int] = calls) -> None:
+            start.wait()
+            stop.when_given(lambda: calls.append(1))
+            stop.wait(None)
+
+        threads = [threading.Thread(target=give, args=[reason]) for reason in (StopReason.TIMEOUT, StopReason.CANCELED)]
+        threads.append(threading.Thread(target=listen))
+        for thread in threads:
+            thread.start()
+        start.wait()
+        for thread in threads:
+            thread.join()
+        assert calls == [1]
+        assert stop.reason in (StopReason.TIMEOUT, StopReason.CANCELED)

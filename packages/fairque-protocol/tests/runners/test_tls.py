@@ -18,6 +18,8 @@ from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
+from fairque.protocol.runners.causes import cause_of
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer, free_port
 from fairque.testing.internal import calls, eventually
@@ -211,6 +213,21 @@ def test_a_server_that_requires_a_client_certificate_is_reported(tmp_path: Path,
         assert not caught.value.passes
         own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
         assert send(RedisSection(url=server.trusting.url + own), [LOOK])
+
+
+def test_what_a_server_says_of_a_certificate_is_found_out_if_a_connection_failed_before_it_was_read(
+    tmp_path: Path,
+) -> None:
+    server = TlsServer(tmp_path, "localhost", clients="yes")
+    with server.server:
+        assert cause_named(visit(server.trusting)) == "certificate required"
+        own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
+        assert visit(RedisSection(url=server.trusting.url + own)) == ""
+
+
+def cause_named(text: str) -> str:
+    cause = cause_of(text)
+    return "" if cause is None else cause.name
 
 
 @pytest.mark.parametrize("password", ["", "&ssl_password=hunter2"])

@@ -21,7 +21,7 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import QueueBench, amend_globals, calls, parse_globals, read_globals
+from fairque.testing.internal import USER_RECORD, QueueBench, amend_globals, calls, parse_globals, read_globals
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -140,6 +140,8 @@ class Bench(QueueBench):
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
                 if suffix.startswith(RECORDS):
                     pipeline.eval(_RECORD, 1, name)
+                elif suffix == "u":
+                    pipeline.eval(_USERS, 1, name)
                 else:
                     _READ[kind](pipeline, name)
             values = pipeline.execute()
@@ -149,6 +151,9 @@ class Bench(QueueBench):
             if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
+        users = iter(found.pop("u", ()))
+        for user_id, record in zip(users, users, strict=True):
+            found[f"u:{user_id}"] = dict(zip(record[::2], record[1::2], strict=True))
         if "g" in found and isinstance(raw["g"], bytes):
             found["g"] = {name: f"{value:.17g}" for name, value in parse_globals(raw["g"]).items()}
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
@@ -189,17 +194,32 @@ class Bench(QueueBench):
 
 
 #: Kinds of keys that contain a record.
-RECORDS = ("t:", "u:", "schedule:")
+RECORDS = ("t:", "schedule:")
+
+_AS_TEXT = """
+local function as_text(record)
+  local fields = {}
+  for name, value in pairs(record) do
+    if type(value) == "number" then value = string.format(value % 1 == 0 and "%.0f" or "%.17g", value) end
+    fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
+  end
+  return fields
+end
+"""
 
 #: The fields of a record, numbers as text.
-_RECORD = """
-local fields = {}
-for name, value in pairs(cmsgpack.unpack(redis.call("GET", KEYS[1]))) do
-  if type(value) == "number" then value = string.format(value % 1 == 0 and "%.0f" or "%.17g", value) end
-  fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
-end
-return fields
+_RECORD = _AS_TEXT + 'return as_text(cmsgpack.unpack(redis.call("GET", KEYS[1])))'
+
+#: The ids of all users, and the fields of their records.
+_USERS = (
+    USER_RECORD
+    + _AS_TEXT
+    + """
+local users, all = {}, redis.call("HGETALL", KEYS[1])
+for place = 1, #all, 2 do users[place], users[place + 1] = all[place], as_text(parse_user(all[place + 1])) end
+return users
 """
+)
 
 _READ: dict[bytes, Any] = {
     b"string": lambda pipeline, name: pipeline.get(name),

@@ -24,7 +24,7 @@ def test_a_queued_task_is_canceled_at_once(queue: "Bench") -> None:
     assert found == {
         "meta": {"test": "1", "schema": "1", "born": found["meta"]["born"]},
         "counts": {"canceled": "1"},
-        "g": queue.new_globals(aseq=1, pushed=1),
+        "g": queue.new_globals(aseq=1, pushed=1, clk=queue.now_us),
         "kept": [("t1", queue.now_ms + 60_000)],
         "r:t1": '"no longer wanted"',
     }

@@ -115,9 +115,9 @@ class TestCap:
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(steps=st.lists(st.tuples(st.sampled_from("pfrcwx"), st.integers(1, 4)), max_size=25))
     def test_the_cap_is_never_exceeded_whatever_happens(self, queue: "Bench", steps: list[tuple[str, int]]) -> None:
-        for key in queue.snapshot():
-            queue.client.delete(f"{queue.keys.prefix}{key}")
+        queue.drop()
         queue.client.hset(queue.keys.meta, "test", "1")
+        queue.advance(0)
         cap, held = 4, list[Granted]()
         queue.limit(cap=cap)
         queue.fill("ann", 10)

@@ -29,13 +29,14 @@ def test_a_finish_stores_the_record_and_the_result(queue: "Bench") -> None:
     assert found == {
         "meta": {"test": "1", "schema": "1", "born": found["meta"]["born"]},
         # A first task that took 6 ms moves the estimate for unknown users by an eighth of the difference.
-        "g": queue.new_globals(aseq=1, bs=1, est0=1_625, pop_at=queue.now_ms - 8, pushed=1, finished=1),
+        "g": queue.new_globals(
+            aseq=1, bs=1, est0=1_625, pop_at=queue.now_ms - 8, pushed=1, finished=1, clk=queue.now_us - 8_000
+        ),
         "users": [("ann", 0.0)],
         "u:ann": {
             "S": "6000",
             "inf": "0",
             "lane": "",
-            "clk": str(queue.now_us - 8_000),
             "served": "6000",
             "ewma": "6000",
             "since": str(queue.now_ms - 8),

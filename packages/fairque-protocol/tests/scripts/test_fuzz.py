@@ -13,7 +13,7 @@ from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls, stored_schedule, stored_schedule_with
+from fairque.testing.internal import USER_RECORD, calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +162,34 @@ redis.call("SET", KEYS[1], cmsgpack.pack(record))
 """
 
 
+USER_FIELDS = (
+    USER_RECORD
+    + """
+local record = parse_user(redis.call("HGET", KEYS[1], ARGV[3]))
+local values = {"noon", -1, 1e300, 0/0, true, {1, {2}}, ""}
+local names = {"S", "served", "since", "ewma", "inf", "lane", "cs", "tat", "leeway", "cut"}
+record[names[ARGV[1] % #names + 1]] = values[ARGV[2] % (#values + 1) + 1]
+local fits, text = pcall(pack_user, record)
+redis.call("HSET", KEYS[1], ARGV[3], fits and text or "")
+"""
+)
+
+
+def spoil_user(client: Any, key: bytes, how: str, dice: int) -> None:
+    """Write over the record of a user."""
+    users = sorted(client.hkeys(key))
+    user = users[dice % len(users)]
+    text = client.hget(key, user)
+    place = dice % len(text)
+    match how:
+        case "cut":
+            client.hset(key, user, text[:place])
+        case "bits":
+            client.hset(key, user, text[:place] + bytes([dice % 256]) + text[place + 1 :])
+        case "field":
+            client.eval(USER_FIELDS, 1, key, dice, dice // 7, user)
+
+
 def spoil_key(client: Any, key: bytes, how: str, dice: int) -> None:
     """Write over a key."""
     text = client.get(key) if client.type(key) == b"string" else b"some text"
@@ -228,10 +256,12 @@ def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callab
         life(queue)
         names = [key.removeprefix(queue.keys.prefix.encode()) for key in queue.snapshot_raw()]
         if how == "field":
-            names = [name for name in names if name.startswith((b"t:", b"u:", b"schedule:"))]
+            names = [name for name in names if name.startswith((b"t:", b"schedule:")) or name == b"u"]
         names = [name for name in names if name not in (b"meta", b"now", b"g", b"counts")]
         keys = [queue.keys.prefix.encode() + name for name in names]
-        spoil_key(queue.client, keys[which % len(keys)], how, dice)
+        key = keys[which % len(keys)]
+        of_user = key.endswith(b"}:u") and how in ("cut", "bits", "field")
+        (spoil_user if of_user else spoil_key)(queue.client, key, how, dice)
         for number in range(6):
             use(queue, number)
         # Others are served.

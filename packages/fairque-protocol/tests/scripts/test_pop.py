@@ -35,14 +35,13 @@ def test_a_pop_returns_message_and_lease_and_stores_them_in_the_records(queue: "
     assert granted.pushed_at == queue.now_ms - 20
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1", "born": str(queue.now_us - 20_000)},
-        "g": queue.new_globals(aseq=1, bs=1, pop_at=queue.now_ms, pushed=1),
+        "g": queue.new_globals(aseq=1, bs=1, pop_at=queue.now_ms, pushed=1, clk=queue.now_us - 20_000),
         "owe": [("ann", 1000.0)],
         "users": [("ann", 0.0)],
         "u:ann": {
             "S": "1000",
             "inf": "1",
             "lane": "",
-            "clk": str(queue.now_us - 20_000),
             "served": "0",
             "since": str(queue.now_ms - 20),
         },

@@ -24,7 +24,7 @@ def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
     message = encode_task(task)
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1", "born": str(queue.now_us)},
-        "g": queue.new_globals(aseq=1, pushed=1, queued=1),
+        "g": queue.new_globals(aseq=1, pushed=1, queued=1, clk=queue.now_us),
         "fresh": [("ann", 1.0)],
         "n:ann": [("t1", queue.now_us - 120_000_000)],
         "users": [("ann", 0.0)],
@@ -32,7 +32,6 @@ def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
             "S": "0",
             "inf": "0",
             "lane": "F",
-            "clk": str(queue.now_us),
             "served": "0",
             "since": str(queue.now_ms),
         },

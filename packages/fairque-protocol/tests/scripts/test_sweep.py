@@ -9,6 +9,7 @@ from fairque.protocol.calls.reclaimed import Reclaimed
 from fairque.protocol.calls.sweep import Swept
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import amend_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,18 +143,11 @@ def test_virtual_time_is_reset_for_any_number_of_users(queue: "Bench") -> None:
     assert Counter(record["S"] for record in queue.snapshot("u:").values()) == {"0": 1_200}
 
 
-HAS_SERVED = """
-local r = cmsgpack.unpack(redis.call("GET", KEYS[1]))
-r.served = 2 ^ 53 - 1000
-redis.call("SET", KEYS[1], cmsgpack.pack(r))
-"""
-
-
 def test_the_service_of_a_user_is_counted_up_to_the_largest_exact_number(queue: "Bench") -> None:
     """Its record would not be readable otherwise."""
     held = queue.started(cost=1.0)
     queue.fill("ann", 1)
-    queue.client.eval(HAS_SERVED, 1, f"{queue.keys.prefix}u:ann")
+    amend_record(queue.client, f"{queue.keys.prefix}u:ann", served=2**53 - 1_000)
     queue.advance(2_000)
     queue.finish(held, ran_us=2_000_000)
     assert queue.snapshot("u:ann")["u:ann"]["served"] == "9007199254740991"

@@ -305,7 +305,7 @@ class Damage:
             record["user"] != "zoe" or record["state"] == "QUEUED" for record in self.queue.snapshot("t:").values()
         ):
             self.queue.pop()
-        self.client.delete(f"{self.prefix}u:zoe")
+        self.client.hdel(f"{self.prefix}u", "zoe")
         self.client.zrem(f"{self.prefix}users", "zoe")
         return "user", "zoe"
 
@@ -318,12 +318,12 @@ class Damage:
         return "user", "ann"
 
     def a_user_whose_record_is_gone(self) -> tuple[str, str]:
-        self.client.delete(f"{self.prefix}u:ann")
+        self.client.hdel(f"{self.prefix}u", "ann")
         return "user", "ann"
 
     def a_user_whose_record_is_cut_off(self) -> tuple[str, str]:
-        whole = self.client.get(f"{self.prefix}u:ann")
-        self.client.set(f"{self.prefix}u:ann", whole[:-9])
+        whole = self.client.hget(f"{self.prefix}u", "ann")
+        self.client.hset(f"{self.prefix}u", "ann", whole[:-9])
         return "user", "ann"
 
     def a_member_of_a_ring_without_a_record(self) -> tuple[str, str]:

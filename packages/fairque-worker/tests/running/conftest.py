@@ -3,20 +3,22 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
 from fairque.protocol.calls.pop import Granted
+from fairque.protocol.model.registry import Registry
 from fairque.protocol.wire.codec import encode_task
 from fairque.testing.internal import PATIENCE
-from fairque.worker import Task, TaskContext, TaskHandler
+from fairque.worker import FunctionTaskHandler, Task, TaskContext, TaskHandler
 from fairque.worker.handling.inputs import Inputs
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 from fairque.worker.keeping.deadlines import Watch
 from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.executor import Executor
+from fairque.worker.running.lane import STUCK_SECONDS
 
 
 class Calls(TaskHandler):
@@ -32,13 +34,13 @@ class Calls(TaskHandler):
 class Bench:
     """An executor whose endings are collected."""
 
-    def __init__(self, threads: int, **limits: Any) -> None:
+    def __init__(self, threads: int, handler: TaskHandler | None = None, **limits: Any) -> None:
         self.handler = Calls()
         self.endings: SimpleQueue[Ending] = SimpleQueue()
         self.exhausted: SimpleQueue[int] = SimpleQueue()
         alarm = Alarm()
         self.executor = Executor(
-            self.handler,
+            handler or self.handler,
             threads,
             1_000,
             self.endings.put,
@@ -57,10 +59,14 @@ class Bench:
         return self.submit_message(encode_task(Task(func=name, args=args, user_id="ann", **fields)).data)
 
     def submit_message(self, message: bytes, held_seconds: float = 30) -> Job:
-        job = Job(Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0), Lease(time.monotonic() + held_seconds))
-        self._jobs.append(job)
+        job = self.job(message, held_seconds)
         self.executor.submit(job)
         return job
+
+    def job(self, message: bytes, held_seconds: float = 30) -> Job:
+        granted = Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0)
+        self._jobs.append(Job(granted, Lease(time.monotonic() + held_seconds)))
+        return self._jobs[-1]
 
     def close(self) -> None:
         self._watch.stop()
@@ -86,6 +92,43 @@ class Bench:
         ending = self.ending()
         assert ending.job is job
         return ending
+
+
+class LaneBench(Bench):
+    """An executor that runs all functions as if they were usually short."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        super().__init__(4, handler=FunctionTaskHandler(registry=self.registry), kept=())
+
+    def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
+        name = f"f{len(self.registry.names())}"
+        self.registry.register(function, name)
+        usual = self.executor._usual
+        usual.measures(name)
+        usual.note(name, 1.0, 0.0, in_lane=False)
+        job = self.job(encode_task(Task(func=name, args=args, user_id="ann", **fields)).data)
+        self.executor.give([job])
+        assert job.in_lane
+        return job
+
+    def ending(self) -> Any:
+        """Wait for an ending, and watch over the lane meanwhile, as the courier does."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            self.executor.watch()
+            try:
+                return self.endings.get(timeout=STUCK_SECONDS)
+            except Empty:
+                assert time.monotonic() < until, "an ending"
+
+
+@pytest.fixture
+def lane_bench(no_thread_is_left: None) -> Iterator[LaneBench]:  # noqa: ARG001 - it looks after the executor was stopped
+    """Four threads, and short tasks."""
+    bench = LaneBench()
+    yield bench
+    bench.close()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from fairque.protocol.errors import RedisUnavailable
 from fairque.worker.jobs import Ending, Job, Success
 from fairque.worker.phases import Phase, Phases
 from fairque.worker.taking import courier as module
+from fairque.worker.taking import exchange
 from fairque.worker.taking.courier import Courier
 
 #: How likely a call or an answer is lost, while some may be.
@@ -86,6 +87,16 @@ def granted(work: Work) -> Granted:
     return Granted(work.name, b"", f"7:{work.name}", 1, 0, solo=False, pushed_at=0)
 
 
+@define
+class Report:
+    """A request that has departed, and the answer once the server has run it."""
+
+    endings: list[Ending]
+    count: int
+    ran: bool = False
+    popped: Popped | None = None
+
+
 class Adversary:
     """Draws what happens next, and holds the parts that the courier talks to."""
 
@@ -101,6 +112,7 @@ class Adversary:
         self.busy = False
         self._count = 0
         self._answered: Popped | None = None
+        self._report: Report | None = None
         self._interrupted = False
         #: What a pop granted whose answer the courier has not seen: the next one with the same claim gets it.
         self._unseen: Popped | None = None
@@ -120,7 +132,8 @@ class Adversary:
             linger_seconds=0,
         )
         self.courier._bell = self  # type: ignore[assignment]
-        self.courier._line = self  # type: ignore[assignment]
+        self.courier._outbox._bell = self  # type: ignore[assignment]
+        self.courier._exchange.line = self  # type: ignore[assignment]
         self.courier.service.rests = lambda _: None  # type: ignore[assignment,method-assign]
 
     # What the courier calls: the clock, the log of the metrics, the executor.
@@ -137,8 +150,15 @@ class Adversary:
     def reclaimed(self, *_: object) -> None:
         """Count nothing."""
 
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
+    def give(self, jobs: list[Job]) -> None:
+        self.jobs += jobs
+        assert len(self.courier.book) <= self.courier.book.slots
+
+    def watch(self) -> float:
+        return self.chance.choice([math.inf, 0.005]) if self.jobs else math.inf
+
+    def learn(self, _: Sequence[Ending]) -> None:
+        """Nothing."""
 
     def call(self, hook: Callable[[], None]) -> bool:
         self.hooks.append(hook)
@@ -148,26 +168,62 @@ class Adversary:
         """The next sleep checks by itself."""
 
     def close(self) -> None:
-        self.busy, self._answered = False, None
+        self.busy, self._answered, self._report = False, None, None
 
     # The queue, with answers that get lost.
 
     def exchange(self, endings: Sequence[Ending], count: int) -> Popped | None:
+        report = Report(list(endings), count)
         self._server_moves()
         self._lose()
-        for ending in endings:
+        self._run(report)
+        self._server_moves()
+        self._lose()
+        return self.settle(report)
+
+    def depart(self, _: object, endings: Sequence[Ending], count: int) -> Report:
+        assert not self.busy
+        report = Report(list(endings), count)
+        self._lose()
+        if self.chance.random() < 0.5:
+            self._run(report)
+        self._lose()
+        self.busy, self._report = True, report
+        return report
+
+    def _run(self, report: Report) -> None:
+        for ending in report.endings:
             self.queue.finish(ending.job.granted.task_id)
-        popped = self._pop(count) if count else None
-        self._server_moves()
-        self._lose()
-        if count:
+        # After a lost answer it is the same again.
+        report.popped = self._pop(report.count) if report.count else None
+        report.ran = True
+        assert len(self.queue.running) <= self.courier.book.slots
+
+    def _land_report(self, report: Report) -> None:
+        self.close()
+        if not report.ran:
+            self._run(report)
+        if self.losses and self.chance.random() < LOST:
+            # The runner sends the same request again, which may fail as well.
+            self.losses -= 1
+            self._lose()
+            self._run(report)
+
+    def accept(self, report: Report) -> int | None:
+        if self.chance.random() < 0.1:
+            return None
+        if report.count:
             self._unseen = None
-        for ending in endings:
+        return len(report.popped.tasks) if report.popped else 0
+
+    def settle(self, report: Report) -> Popped | None:
+        if report.count and self._unseen is report.popped:
+            self._unseen = None
+        for ending in report.endings:
             # As the reporter does, when the queue has accepted the ending.
-            pushes = int(ending.job.granted.task_id in self.hooked)
-            if pushes:
+            if ending.job.granted.task_id in self.hooked:
                 self.courier.call_hook(self._hook(ending.job.granted.task_id))
-        return popped
+        return report.popped
 
     def pop(self, count: int) -> Popped:
         return self._pop(count)
@@ -192,14 +248,17 @@ class Adversary:
         self._lose()
         self._interrupted = True
 
-    def land(self, _: object, __: float) -> tuple[int, Popped]:
+    def land(self, _: object, of: Any, __: float | None = None) -> Any:
+        """The method of this name of the reporter, and that of the consumer."""
+        if isinstance(of, Report):
+            return self._land_report(of)
         answered = self._answered
         self.close()
         if answered is None or (self.losses and self.chance.random() < LOST):
             self.losses = max(0, self.losses - 1)
             raise RedisUnavailable("a wait was not answered in time")
         self._unseen = None
-        return self._count, answered
+        return answered
 
     def _pop(self, count: int) -> Popped:
         if self._unseen is not None and self._unseen.tasks:
@@ -209,8 +268,12 @@ class Adversary:
 
     def _server_moves(self) -> None:
         """Run the pop after the wait, if it is time: at a wake-up, an interrupt, or the end of the wait."""
-        if self.busy and self._answered is None and self.chance.random() < 0.5:
+        if self._waits and self._answered is None and self.chance.random() < 0.5:
             self._answer()
+
+    @property
+    def _waits(self) -> bool:
+        return self.busy and self._report is None
 
     def _answer(self) -> None:
         self.queue.wake = False
@@ -230,7 +293,7 @@ class Adversary:
 
     def sleep(self, seconds: float, other: object = None) -> bool:
         self._happens(seconds)
-        return other is not None and self._answered is not None
+        return other is not None and (self._answered is not None or (self._report is not None and self._report.ran))
 
     def _happens(self, seconds: float) -> None:
         choices: list[Callable[[], None]] = []
@@ -238,8 +301,11 @@ class Adversary:
             choices.append(self._a_task_ends)
         if self.hooks:
             choices.append(self._a_hook_ends)
-        if self.busy and self._answered is None:
+        if self._waits and self._answered is None:
             choices.append(self._answer)
+        if self._report is not None and not self._report.ran:
+            report = self._report
+            choices.append(lambda: self._run(report))
         if seconds < math.inf:
             choices.append(lambda: self._time_passes(seconds))
         assert choices, "the courier sleeps forever"
@@ -272,7 +338,7 @@ class Adversary:
 
 def run(adversary: Adversary) -> None:
     adversary.phases.move(Phase.RUNNING)
-    with patch.object(module, "clock", adversary):
+    with patch.object(module, "clock", adversary), patch.object(exchange, "clock", adversary):
         for _ in range(10_000):
             if adversary.phases.phase is not Phase.RUNNING:
                 return

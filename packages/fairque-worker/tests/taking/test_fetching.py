@@ -189,7 +189,7 @@ def test_a_defect_in_the_fetch_loop_ends_the_worker_instead_of_holding_its_tasks
     def broken(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(worker._courier._reporter, "exchange", broken)
+    monkeypatch.setattr(worker._consumer, "request", broken)
     from fairque.worker import FairqueError  # noqa: PLC0415 - this test only
 
     with pytest.raises(FairqueError, match="the worker crashed: RuntimeError"):

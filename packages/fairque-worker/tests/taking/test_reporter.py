@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,7 +17,8 @@ from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
-from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
+from fairque.worker import Cancel, Retry, Snooze, Task, TaskContext, TaskHandler
+from fairque.worker.consumer import Consumer, Request
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease, Success
 from fairque.worker.metrics import Metrics
 from fairque.worker.taking.reporter import Reporter
@@ -25,8 +26,8 @@ from fairque.worker.taking.reporter import Reporter
 FINISHED = Ended(Status.OK, TaskState.FINISHED)
 
 
-class Queue:
-    """Replaces the consumer: records its calls and gives the answers that a test sets."""
+class Queue(Consumer):
+    """Replaces the queue: records the calls and gives the answers that a test sets."""
 
     worker = "w-1"
 
@@ -34,29 +35,35 @@ class Queue:
         self.finished: list[Finished] = []
         self.failed: list[Failed] = []
         self.counts: list[int] = []
-        self.progress: list[Reported] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.reports: list[Reported] = []
         self.answers: list[Ended] = []
         self.error: Exception | None = None
 
-    def exchange(
+    def request(
         self,
         finished: Sequence[Finished],
         failed: Sequence[Failed],
         count: int,
-        progress: Sequence[Reported] = (),
-    ) -> tuple[list[Ended], list[Ended], Popped | None]:
+        reports: Sequence[Reported] = (),
+    ) -> Request:
         if self.error is not None:
             raise self.error
         self.finished += finished
         self.failed += failed
+        self.sizes.append((len(finished), len(failed)))
         self.counts.append(count)
-        self.progress += progress
+        self.reports += reports
+        return Request([], progress=False, finished=bool(finished), failed=bool(failed), count=count)
+
+    def ask(self, request: Request) -> list[Any]:
         answers = iter(self.answers)
-        return (
-            [next(answers, FINISHED) for _ in finished],
-            [next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in failed],
-            Popped((), more=False, wait_ms=None) if count else None,
-        )
+        decoded: list[Any] = []
+        if request.finished:
+            decoded.append([next(answers, FINISHED) for _ in range(self.sizes[-1][0])])
+        if request.failed:
+            decoded.append([next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in range(self.sizes[-1][1])])
+        return [*decoded, Popped((), more=False, wait_ms=None)] if request.count else decoded
 
 
 class Told(TaskHandler):
@@ -98,7 +105,7 @@ def handler() -> Told:
 
 @pytest.fixture
 def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
-    reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
+    reporter = Reporter(queue, handler, metrics(), lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
         # As in a separate thread: hooks set the context of their task in the thread in which they run.
@@ -301,7 +308,7 @@ def test_a_hook_that_is_not_overridden_takes_no_thread(queue: Queue) -> None:
     def refuse(_: Callable[[], None]) -> None:
         raise AssertionError("a thread was taken")
 
-    reporter = Reporter(cast("Consumer", queue), Plain(), metrics(), refuse, no_loop)
+    reporter = Reporter(queue, Plain(), metrics(), refuse, no_loop)
     reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
     assert len(queue.finished) == len(queue.failed) == 1
 
@@ -310,7 +317,7 @@ def test_the_last_progress_of_a_task_goes_before_its_ending(queue: Queue, report
     said, silent = job("a"), job("b")
     said.progress = Progress(3, 4)
     report(Success(said, 1, b"1", 5), Success(silent, 1, b"1", 5))
-    assert queue.progress == [Reported("a", "7:ab", Progress(3, 4))]
+    assert queue.reports == [Reported("a", "7:ab", Progress(3, 4))]
 
 
 def test_the_log_says_which_function_failed_for_whom_and_where(

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-__all__ = ["monotonic", "now_ms", "timeout"]
+__all__ = ["monotonic", "now_ms", "thread_seconds", "timeout"]
 
 _HAS_CLOCKS = hasattr(time, "clock_gettime_ns")
 # The one that is time.monotonic there, which a task may read by itself: on macOS it has another name.
@@ -30,6 +30,9 @@ def now_ms() -> int:
 
 #: Seconds of a clock that never steps back, for durations and deadlines: that of `time.monotonic`.
 monotonic = partial(time.clock_gettime, _STEADY) if _HAS_CLOCKS else partial(time.monotonic)
+
+#: Seconds for which the current thread has computed.
+thread_seconds = partial(time.clock_gettime, time.CLOCK_THREAD_CPUTIME_ID) if _HAS_CLOCKS else partial(time.thread_time)
 
 #: Seconds by which the clock of an event loop may differ from the true one.
 _LAG = 60.0

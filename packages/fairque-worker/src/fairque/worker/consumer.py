@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from attrs import define
+
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
-from fairque.protocol.calls.pop import Popped, pop
+from fairque.protocol.calls.pop import Popped, granted_in, pop
 from fairque.protocol.calls.progress import Reported, progress
 from fairque.protocol.calls.read import QueueStats, read_stats
 from fairque.protocol.calls.rouse import rouse
@@ -26,7 +28,41 @@ from fairque.protocol.wire.status import Status
 from fairque.worker.log import log
 from fairque.worker.settings import WorkerSettings
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "Request"]
+
+
+@define
+class Request:
+    """Calls that are sent together: reports of progress, endings, and a pop, as far as there are any.
+
+    Attributes:
+        calls: The calls.
+        progress: Whether the first one reports progress.
+        finished: Whether there are successes.
+        failed: Whether there are failures.
+        count: How many tasks it takes; 0 without a pop.
+    """
+
+    calls: list[Call[Any]]
+    progress: bool
+    finished: bool
+    failed: bool
+    count: int
+
+    def granted_in(self, answers: Sequence[Any]) -> int | None:
+        """Return how many tasks are in answers that are not decoded yet; None if the queue has refused a call."""
+        if any(type(answer) is not list or answer[0] != Status.OK for answer in answers):
+            return None
+        return granted_in(answers[-1]) if self.count else 0
+
+    def meaning(self, decoded: Sequence[Any]) -> tuple[list[Ended], list[Ended], Popped | None]:
+        """Return, from the decoded answers, those to successes, to failures, and to the pop."""
+        answers = iter(decoded)
+        if self.progress:
+            next(answers)
+        done = next(answers) if self.finished else []
+        refused = next(answers) if self.failed else []
+        return done, refused, next(answers) if self.count else None
 
 
 def _say(what: str, changes: list[str]) -> None:
@@ -54,7 +90,6 @@ class Consumer:
         self._claim = new_nonce()
         #: Keeps the limits of the configuration.
         self.limits = LimitsKeeper(self.runner, self.keys, settings.fairness, _say)
-        self._awaited = 0
 
     def pop(self, count: int) -> Popped:
         """Take up to ``count`` tasks. After a lost answer the next pop gets the same tasks again."""
@@ -69,13 +104,12 @@ class Consumer:
         """
         own = self.keys.interrupt(self.worker)
         line.begin([self.keys.wake, own], seconds, self._pop(count), clear=own)
-        self._awaited = count
 
-    def land(self, line: WaitLine[Popped], seconds: float) -> tuple[int, Popped]:
-        """Return how many tasks a wait asked for, and its answer, which may take ``seconds`` to arrive."""
+    def land(self, line: WaitLine[Popped], seconds: float) -> Popped:
+        """Return the answer of a wait, which may take ``seconds`` to arrive."""
         _, popped = line.land(seconds)
         self._claim = new_nonce()
-        return self._awaited, popped
+        return popped
 
     def interrupt(self) -> None:
         """End the wait of this worker as soon as possible."""
@@ -94,6 +128,36 @@ class Consumer:
         except FairqueError as error:
             log.warning("could not give tasks back: others get them when the leases end", error=str(error))
 
+    def request(
+        self,
+        finished: Sequence[Finished],
+        failed: Sequence[Failed],
+        count: int,
+        reports: Sequence[Reported] = (),
+    ) -> Request:
+        """Return the calls that report the last progress, then endings, and take up to ``count`` tasks (0: none)."""
+        calls: list[Call[Any]] = []
+        if reports:
+            calls.append(progress(self.keys, reports))
+        if finished:
+            calls.append(self._finish(finished))
+        if failed:
+            calls.append(self._fail(failed))
+        if count:
+            calls.append(self._pop(count))
+        return Request(calls, bool(reports), bool(finished), bool(failed), count)
+
+    def ask(self, request: Request) -> list[Any]:
+        """Send a request in one round trip and return its decoded answers; after a failure it is safe to repeat."""
+        decoded = self.runner.run_all(request.calls)
+        self.answered(request)
+        return decoded
+
+    def answered(self, request: Request) -> None:
+        """Note that a request was answered: until then the same one is sent again, with the same effect."""
+        if request.count:
+            self._claim = new_nonce()
+
     def exchange(
         self,
         finished: Sequence[Finished],
@@ -101,23 +165,9 @@ class Consumer:
         count: int,
         reports: Sequence[Reported] = (),
     ) -> tuple[list[Ended], list[Ended], Popped | None]:
-        """Report the last progress, then endings, and take up to ``count`` tasks (0: none), all in one round trip."""
-        batch: list[Call[Any]] = []
-        if reports:
-            batch.append(progress(self.keys, reports))
-        if finished:
-            batch.append(self._finish(finished))
-        if failed:
-            batch.append(self._fail(failed))
-        if count:
-            batch.append(self._pop(count))
-        answers = iter(self.runner.run_all(batch)[1 if reports else 0 :])
-        done = next(answers) if finished else []
-        refused = next(answers) if failed else []
-        popped = next(answers) if count else None
-        if popped is not None:
-            self._claim = new_nonce()
-        return done, refused, popped
+        """Make a request, and return its answers, see `Request.meaning`."""
+        request = self.request(finished, failed, count, reports)
+        return request.meaning(self.ask(request))
 
     def beat(self, held: Sequence[tuple[str, str]]) -> list[Status]:
         """Renew the leases of tasks, given as pairs of id and token."""

@@ -54,6 +54,9 @@ class Job:
         pushed: The values that the task has pushed, as JSON.
         canceled: Whether the task was canceled.
         progress: Its last progress, unless the queue is known to have it.
+        in_lane: Whether it is run as a short task, one behind the other with others.
+        measured: Whether to measure for how long it waits.
+        waited_us: For how many microseconds its thread did not compute while it ran, if that was measured.
     """
 
     granted: Granted
@@ -66,6 +69,9 @@ class Job:
     pushed: dict[str, bytes] = field(factory=dict, init=False)
     canceled: bool = field(default=False, init=False)
     progress: Progress | None = field(default=None, init=False)
+    in_lane: bool = field(default=False, init=False)
+    measured: bool = field(default=False, init=False)
+    waited_us: float | None = field(default=None, init=False)
 
     @property
     def ran_us(self) -> int:
@@ -176,6 +182,9 @@ class GivenBack:
 
 Ending: TypeAlias = Success | Failure | GivenBack
 
+#: The types of arguments that may hold objects of user code, since a task can put some there.
+_OBJECTS = frozenset({list, dict})
+
 
 def let_go(ending: Ending) -> None:
     """Drop the references to objects of user code: its value or error, its arguments, its context.
@@ -188,7 +197,10 @@ def let_go(ending: Ending) -> None:
         ending.value = None
     elif isinstance(ending, Failure):
         ending.error = RemoteError(ErrorInfo(ending.summary.kind, ending.summary.text, ending.summary.traceback))
-    if job.task is not None and any(type(arg) in (list, dict) for arg in (*job.task.args, *job.task.kwargs.values())):
-        job.task = with_fields(job.task, args=(), kwargs={})
+    task = job.task
+    if task is not None and not (
+        _OBJECTS.isdisjoint(map(type, task.args)) and _OBJECTS.isdisjoint(map(type, task.kwargs.values()))
+    ):
+        job.task = with_fields(task, args=(), kwargs={})
     job.stop.close()
     job.context = None

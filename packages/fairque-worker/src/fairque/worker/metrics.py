@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from fairque.protocol.calls.read import QueueStats
 from fairque.protocol.errors import FairqueError
-from fairque.worker.jobs import Job
+from fairque.worker.jobs import Job, Success
 
 __all__ = ["Metrics"]
 
@@ -106,9 +106,24 @@ class Metrics(Collector):
         """
         self._ended[outcome] += 1
         self._runs.observe(ran_us / 1_000_000)
+        self._observe_wait(job)
+
+    def finished(self, successes: Sequence[Success]) -> None:
+        """Count attempts that finished, as `ended` does for each."""
+        self._ended["finished"] += len(successes)
+        observe = self._runs.observe
+        for success in successes:
+            observe(success.ran_us / 1_000_000)
+            self._observe_wait(success.job)
+
+    def _observe_wait(self, job: Job) -> None:
         task, granted = job.task, job.granted
         # Only of tasks that could have been started at once. Both times are the server's.
-        if task and granted.attempt == 1 and not (task.delay_ms or task.execute_at or task.depends_on):
+        if (
+            task is not None
+            and granted.attempt == 1
+            and not (task.delay_ms or task.execute_at is not None or task.depends_on)
+        ):
             self._waits.observe(max(0.0, granted.fence / 1_000_000 - granted.pushed_at / 1_000))
 
     def describe(self) -> Iterator[Metric]:

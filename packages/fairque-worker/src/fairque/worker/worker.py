@@ -92,7 +92,7 @@ class Worker:
             handler = load_handler(handler)
         handler = handler or FunctionTaskHandler(options.modules)
         alarm = Alarm()
-        self._phases = Phases(self._on_move)
+        self._phases = Phases(self._ring)
         self._consumer = Consumer(settings)
         self._progress = ProgressSender(self._consumer, self._on_death)
         self._children = children
@@ -111,6 +111,8 @@ class Worker:
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
             on_death=self._on_death,
+            on_short_end=self._on_short_end,
+            announce=self._ring,
         )
         self._reader = Consumer(settings, Runner(with_short_timeouts(settings.redis)))
         self.metrics = Metrics(
@@ -350,11 +352,14 @@ class Worker:
                 self.resume()
                 log.info("worker takes tasks again", worker=self._consumer.worker)
 
-    def _on_move(self) -> None:
+    def _ring(self) -> None:
         self._courier.ring()
 
     def _on_end(self, ending: Ending) -> None:
         self._courier.put(ending)
+
+    def _on_short_end(self, ending: Ending) -> None:
+        self._courier.add(ending)
 
     def _call_hook(self, hook: Callable[[], None]) -> None:
         self._courier.call_hook(hook)

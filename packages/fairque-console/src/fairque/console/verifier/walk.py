@@ -173,8 +173,8 @@ class _Walk:
         counting: set[bytes] = set()
         for names in self._names():
             self._check_keys(name for name in names if name.startswith(_LISTENERS))
-            counting |= self._check_users(_after(names, b"u:"), strays=False)
             self._check_users(_after(names, b"n:", b"c:"), strays=True)
+        counting |= self._check_users(self._runner.scan_fields(self._prefix + b"u"), strays=False)
         self._check_users((user for _, user in self._members(_RINGS)), strays=True)
         for chunk in [*_chunks(counting, _COUNTING)] or [[]]:
             self.run(verify_running(self._keys, chunk, fix=self._fix))

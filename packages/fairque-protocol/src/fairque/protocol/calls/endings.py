@@ -91,9 +91,15 @@ def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -
     return Call("release", keys, tuple(args), lambda reply: _endings(keys, reply))
 
 
+#: The usual answer.
+_FINISHED = Ended(Status.OK, TaskState.FINISHED)
+
+
 def _endings(keys: QueueKeys, reply: list[Any]) -> list[Ended]:
-    places = iter(checked(keys, reply)[1:])
+    answers = checked(keys, reply)
     return [
-        Ended(Status(code), TaskState(text(state)) if state else None)
-        for code, state in zip(places, places, strict=True)
+        _FINISHED
+        if code == Status.OK and state == b"FINISHED"
+        else Ended(Status(code), TaskState(text(state)) if state else None)
+        for code, state in zip(answers[1::2], answers[2::2], strict=True)
     ]

@@ -9,9 +9,12 @@ from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["MAX_POP_TASKS", "Granted", "Popped", "pop"]
+__all__ = ["MAX_POP_TASKS", "Granted", "Popped", "granted_in", "pop"]
 
 MAX_POP_TASKS = 100
+
+#: Where the tasks begin in an answer, and how many places each has.
+_FIRST, _PLACES = 4, 8
 
 
 @frozen
@@ -89,20 +92,34 @@ def pop(
     def decode(reply: list[Any]) -> Popped:
         answers = checked(keys, reply)
         wait_ms = int(answers[2])
-        places = iter(answers[4:])
-        tasks = tuple(
-            Granted(
-                text(task_id),
-                message,
-                text(token),
-                int(attempt),
-                int(failures),
-                bool(solo),
-                int(pushed_at),
-                (text(heritage[1:]), Priority(int(heritage[:1]))) if heritage else None,
-            )
-            for task_id, message, token, attempt, failures, solo, pushed_at, heritage in zip(*[places] * 8, strict=True)
-        )
+        tasks = tuple(map(_granted, *(answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))))
         return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]))
 
     return Call("pop", keys, args, decode)
+
+
+def granted_in(reply: list[Any]) -> int:
+    """Return how many tasks are in an answer that is not decoded yet."""
+    return (len(reply) - _FIRST) // _PLACES
+
+
+def _granted(  # noqa: PLR0917 - the places of an answer, in their order
+    task_id: bytes,
+    message: bytes,
+    token: bytes,
+    attempt: int,
+    failures: int,
+    solo: int,
+    pushed_at: bytes,
+    heritage: bytes,
+) -> Granted:
+    return Granted(
+        text(task_id),
+        message,
+        text(token),
+        int(attempt),
+        int(failures),
+        bool(solo),
+        int(pushed_at),
+        (text(heritage[1:]), Priority(int(heritage[:1]))) if heritage else None,
+    )

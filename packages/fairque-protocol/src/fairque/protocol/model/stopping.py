@@ -31,43 +31,56 @@ _END_LEASE = frozenset({StopReason.LEASE_LOST, StopReason.WORKER_STOPS})
 class StopSignal:
     """A one-time signal from a worker to an attempt, which can check it, wait for it, or add a callback.
 
-    Attributes:
-        reason: Why the attempt should stop; None while it should not. Only the first reason counts.
+    Each attempt has one and few use it, so all of it is created when it is needed. Methods of the dictionary of the
+    object, each of which is atomic, change the attributes: of several threads one is the first.
     """
 
-    def __init__(self) -> None:
-        self.reason: StopReason | None = None
-        self._given = threading.Event()
-        self._lock = threading.Lock()
-        self._callback: Callable[[], None] | None = None
-        self._closed = False
+    _given: tuple[StopReason] | None = None
+    _callback: Callable[[], None] | None = None
+    _closed = False
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why the attempt should stop; None while it should not. Only the first reason counts."""
+        given = self._given
+        return None if given is None else given[0]
 
     def give(self, reason: StopReason) -> None:
         """Ask the attempt to stop; only the first call has an effect."""
-        with self._lock:
-            first, callback = self.reason is None, self._callback
-            if first:
-                self.reason = reason
-                self._given.set()
-        if first and callback is not None:
-            callback()
+        mine = (reason,)
+        if self.__dict__.setdefault("_given", mine) is not mine:
+            return
+        event = self.__dict__.get("_event")
+        if event is not None:
+            event.set()
+        self._call()
 
     def wait(self, seconds: float | None) -> None:
         """Wait until the signal is given, at most that many seconds."""
-        self._given.wait(seconds)
+        event: threading.Event = self.__dict__.setdefault("_event", threading.Event())
+        # Checked last: a signal that was given before there was an event does not set it.
+        if self._given is None:
+            event.wait(seconds)
 
     def when_given(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once when the signal is given, at once if it already was; never after `close`."""
-        with self._lock:
-            if self._closed:
-                return
-            self._callback = callback
-            already = self.reason is not None
-        if already:
-            callback()
+        if self._closed:
+            return
+        self.__dict__["_callback"] = callback
+        # Checked last, as in `wait`.
+        if self.__dict__.get("_closed"):
+            self.close()
+        elif self._given is not None:
+            self._call()
 
     def close(self) -> None:
         """Drop the callback after the attempt, since it may keep objects of the user alive."""
-        with self._lock:
-            self._closed = True
-            self._callback = None
+        self._closed = True
+        if self._callback is not None:
+            self.__dict__.pop("_callback", None)
+
+    def _call(self) -> None:
+        # Only one thread gets it.
+        callback: Callable[[], None] | None = self.__dict__.pop("_callback", None)
+        if callback is not None:
+            callback()

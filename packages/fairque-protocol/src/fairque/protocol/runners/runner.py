@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -205,6 +205,17 @@ class Runner:
                     yield from ((key, member) for member, _ in members)
                 cursors = {key: cursor for key, cursor in cursors.items() if cursor}
 
+    def scan_fields(self, key: bytes, most: int = 500) -> Iterator[bytes]:
+        """Return the fields of a hash; as `scan`. A key that is not a hash has none.
+
+        Raises:
+            RedisUnavailable: The server did not answer, not even after retries.
+        """
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, fields = self._asked(partial(self._fields, key, cursor or 0, most))
+            yield from fields
+
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         with self._lock:
@@ -310,6 +321,15 @@ class Runner:
 
     def _page(self, cursor: int, pattern: str, most: int) -> Any:
         return self._connected().scan(cursor, match=pattern, count=most)
+
+    def _fields(self, key: bytes, cursor: int, most: int) -> tuple[int, Iterable[bytes]]:
+        try:
+            found: Any = self._connected().hscan(key, cursor, count=most)
+        except RedisError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            return 0, ()
+        return found[0], found[1]
 
     def _pages(self, cursors: Mapping[bytes, int], most: int) -> list[Any]:
         with self._connected().pipeline(transaction=False) as pipeline:

@@ -35,6 +35,8 @@ def visit(settings: RedisSection) -> str:
     if settings.url.startswith("embedded:"):
         return ""
     address = read_address(settings.url)
+    if address.tls and (refusal := _refusal_of_certificate(address, settings)):
+        return refusal
     try:
         said = _said(address, settings)
     except TimeoutError:
@@ -97,12 +99,38 @@ def _connected(address: Address, settings: RedisSection) -> socket.socket:
     return connection
 
 
-def _speaks_tls(address: Address, settings: RedisSection) -> bool:
+def _refusal_of_certificate(address: Address, settings: RedisSection) -> str:
+    """Return what the server says of the client's certificate; empty if it is content.
+
+    In TLS 1.3 it says so only after the handshake. A connection that writes first may fail before it can read that.
+    """
+    options = address.tls_options
+    context = _unverified()
+    try:
+        if certificate := options.get("ssl_certfile"):
+            context.load_cert_chain(certificate, options.get("ssl_keyfile"), options.get("ssl_password") or "")
+        with _connected(address, settings) as connection, context.wrap_socket(connection) as encrypted:
+            encrypted.settimeout(_UNASKED_SECONDS)
+            encrypted.recv(1)
+    except ssl.SSLError as error:
+        said = f"TLS {error}"
+        cause = cause_of(said)
+        return said if cause is not None and cause.name == "certificate required" else ""
+    except (OSError, ValueError):
+        return ""
+    return ""
+
+
+def _unverified() -> ssl.SSLContext:
     # Nothing is sent to the server, so it does not matter whether it is trusted.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _speaks_tls(address: Address, settings: RedisSection) -> bool:
     try:
-        with _connected(address, settings) as connection, context.wrap_socket(connection):
+        with _connected(address, settings) as connection, _unverified().wrap_socket(connection):
             return True
     except (OSError, ValueError):
         return False

@@ -27,7 +27,7 @@ _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
 KEYS = (
-    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
     *("schedule:", "schedules", "due", "lock"),
@@ -92,7 +92,7 @@ def _direct_commands(role: str) -> set[str]:
     if role == "worker":
         direct |= {"BLPOP", "DEL"}
     if role == "admin":
-        direct |= {"BLPOP", "MGET", "SCAN", "ZSCAN"}
+        direct |= {"BLPOP", "HSCAN", "MGET", "SCAN", "ZSCAN"}
     return direct
 
 

@@ -49,6 +49,7 @@ class FairLedger(FairOrder):
         delayed: Tasks by due time, in milliseconds.
         settings: The settings of users, with a record or without.
         clock: The queue's own clock; verbs take the server's time.
+        clk: The last time of entry that a task got, in microseconds.
     """
 
     cost_mode: CostMode = "time"
@@ -61,6 +62,7 @@ class FairLedger(FairOrder):
     delayed: Ring = field(init=False, factory=Ring)
     settings: dict[str, UserSettings] = field(init=False, factory=dict)
     clock: QueueClock = field(init=False, factory=QueueClock)
+    clk: int = field(init=False, default=0)
     # The users of the current call, in the order in which they are synced.
     _touched: dict[str, User] = field(init=False, factory=dict)
 
@@ -111,6 +113,11 @@ class FairLedger(FairOrder):
         return user
 
     # Transitions of a task.
+
+    def _arrival(self, now_us: int) -> int:
+        """Return a time of entry that is later than all before, so that a batch stays in order."""
+        self.clk = max(now_us, self.clk + 1)
+        return self.clk
 
     def _enter(self, user: User, task: ModelTask, base_us: int) -> None:
         """Make a task QUEUED, with the time that counts as its entry."""

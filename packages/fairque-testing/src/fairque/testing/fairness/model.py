@@ -105,8 +105,7 @@ class FairModel(FairLedger):
             else:
                 task.due_ms = None
                 user = self._touch(task.user)
-                user.clk = max(now_us, user.clk + 1)
-                self._enter(user, task, user.clk)
+                self._enter(user, task, self._arrival(now_us))
         self._commit(now_us)
 
     def cancel(self, now_us: int, task_id: str) -> None:
@@ -135,8 +134,7 @@ class FairModel(FairLedger):
                 self.tasks[task.task_id] = task
                 task.lost, task.cancel = 0, False
                 user = self._touch(task.user)
-                user.clk = max(now_us, user.clk + 1)
-                self._enter(user, task, user.clk)
+                self._enter(user, task, self._arrival(now_us))
         self._commit(now_us)
 
     # Verbs of workers.

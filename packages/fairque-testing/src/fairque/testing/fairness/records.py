@@ -89,7 +89,6 @@ class User:
         inf: Running tasks ("in flight").
         lane: Its place.
         cs: CRITICAL tasks in a row.
-        clk: Its last time of entry, µs; each is later than the one before, so a batch stays in order.
         ewma: Average run time of its tasks, µs; None before the first ended.
         leeway: How far it may be behind V, in service, when it returns from its cap or its rate; None: the initial K.
         cut: V when the leeway cut its place, if it has not had to wait for its turn since.
@@ -105,7 +104,6 @@ class User:
     inf: int = 0
     lane: Lane = Lane.IDLE
     cs: int = 0
-    clk: int = 0
     ewma: int | None = None
     leeway: int | None = None
     cut: float | None = None

@@ -5,11 +5,40 @@ from typing import Any
 
 from fairque.protocol.jsonvalue import dumps
 
-__all__ = ["amend_globals", "amend_record", "parse_globals", "read_globals"]
+__all__ = ["USER_RECORD", "amend_globals", "amend_record", "parse_globals", "read_globals"]
 
-_GLOBALS = struct.Struct("<BBBddddddddd")
-_GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift")
+_GLOBALS = struct.Struct("<BBBdddddddddd")
+_GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk")
 _VERSION = 1
+
+#: Functions that read and write the record of a user, which is a field of a hash.
+USER_RECORD = """
+local LANES, NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+local function parse_user(text)
+  local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
+  local r = #text > 37 and cmsgpack.unpack(string.sub(text, 38)) or {}
+  r.S, r.served, r.since, r.inf, r.ewma = S, served, since, inf, ewma > 0 and ewma or nil
+  r.lane, r.borrows = LANES[lane % BORROWS], lane >= BORROWS or nil
+  return r
+end
+local function pack_user(r)
+  local tail = {}
+  for name, value in pairs(r) do tail[name] = value end
+  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows"}) do tail[name] = nil end
+  local lane = NUMBERS[r.lane] + (r.borrows and BORROWS or 0)
+  return struct.pack("<ddddI4B", r.S, r.served, r.since, r.ewma or 0, r.inf, lane)
+    .. (next(tail) and cmsgpack.pack(tail) or "")
+end
+"""
+
+_AMEND_USER = (
+    USER_RECORD
+    + """
+local record = parse_user(redis.call("HGET", KEYS[1], ARGV[2]))
+for name, value in pairs(cjson.decode(ARGV[1])) do record[name] = value end
+redis.call("HSET", KEYS[1], ARGV[2], pack_user(record))
+"""
+)
 
 _AMEND = """
 local record = cmsgpack.unpack(redis.call("GET", KEYS[1]))
@@ -23,10 +52,14 @@ def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
 
     Args:
         client: A client of redis-py.
-        key: Key of the record.
+        key: Key of the record; for a user its place in the hash as ``…}:u:USER``.
         fields: New values.
     """
-    client.eval(_AMEND, 1, key, dumps(fields))
+    prefix, is_user, user_id = key.partition("}:u:")
+    if is_user:
+        client.eval(_AMEND_USER, 1, f"{prefix}}}:u", dumps(fields), user_id)
+    else:
+        client.eval(_AMEND, 1, key, dumps(fields))
 
 
 def parse_globals(text: bytes | None) -> dict[str, float]:

@@ -1,19 +1,23 @@
 """Task handlers: the abstract one that users extend, and the one that runs task functions."""
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum, auto
 from typing import Any
 
-from fairque.protocol.errors import InvalidTask
+from attrs import frozen
+
+from fairque.protocol.errors import FairqueError, InvalidTask
 from fairque.protocol.model.context import TaskContext
-from fairque.protocol.model.injection import with_context
+from fairque.protocol.model.injection import context_place, with_context
 from fairque.protocol.model.registry import REGISTRY, Registry
 from fairque.protocol.model.task import Task
-from fairque.protocol.model.xcom import xcom_use
+from fairque.protocol.model.xcom import XComUse, xcom_use
 from fairque.worker.handling.xcom import pulled, pushed
 from fairque.worker.jobs import Ending, Failure, Success
 
-__all__ = ["FunctionTaskHandler", "TaskHandler", "hooked"]
+__all__ = ["FunctionTaskHandler", "Kind", "TaskHandler", "hooked", "kind_of"]
 
 
 class TaskHandler(ABC):
@@ -62,6 +66,56 @@ def hooked(handler: TaskHandler) -> tuple[type[Ending], ...]:
     return (*([Success] if success else []), *([Failure] if failure else []))
 
 
+class Kind(Enum):
+    """What it means to handle a task, as far as that is known before.
+
+    Attributes:
+        CALL: A function is called that needs nothing from the server.
+        COROUTINE: A coroutine is created, and nothing else happens before it is awaited.
+        OTHER: Anything.
+    """
+
+    CALL = auto()
+    COROUTINE = auto()
+    OTHER = auto()
+
+
+def kind_of(handler: TaskHandler, task: Task[Any]) -> Kind:
+    """Return what it means that a handler handles a task; it runs no user code."""
+    handle = type(handler).handle
+    if handle is FunctionTaskHandler.handle and isinstance(handler, FunctionTaskHandler):
+        return handler.kind(task.func)
+    return Kind.COROUTINE if _creates_coroutine(handle) else Kind.OTHER
+
+
+def _creates_coroutine(func: Callable[..., Any]) -> bool:
+    # Not by `iscoroutinefunction`, which believes a mark that any function may have.
+    return inspect.isfunction(func) and bool(func.__code__.co_flags & inspect.CO_COROUTINE)
+
+
+@frozen
+class _Plan:
+    """How to call a function: determined once.
+
+    Attributes:
+        func: The function.
+        use: Its XCom use.
+        plain: Whether it takes nothing but the arguments of the task.
+        kind: What the call means.
+    """
+
+    func: Callable[..., Any]
+    use: XComUse
+    plain: bool
+    kind: Kind
+
+    @classmethod
+    def of(cls, func: Callable[..., Any]) -> "_Plan":
+        use = xcom_use(func)
+        kind = Kind.OTHER if use.pulls else Kind.COROUTINE if _creates_coroutine(func) else Kind.CALL
+        return cls(func, use, not (use.pulls or use.pushes) and context_place(func) is None, kind)
+
+
 class FunctionTaskHandler(TaskHandler):
     """Runs the function that a task names: a registered one, or a plain one of the given modules.
 
@@ -73,6 +127,8 @@ class FunctionTaskHandler(TaskHandler):
     def __init__(self, modules: Iterable[str] = (), registry: Registry = REGISTRY) -> None:
         self._modules = tuple(modules)
         self._registry = registry
+        # By the names of the functions.
+        self._plans: dict[str, _Plan] = {}
 
     def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
         """Call the function with the task's arguments, the values that it pulls from earlier tasks, and its context.
@@ -89,8 +145,25 @@ class FunctionTaskHandler(TaskHandler):
                 f"task {task.task_id} names no function, and this worker only runs functions: start it with your own "
                 "TaskHandler (fairque-worker MODULE:HANDLER), or push tasks of a function"
             )
-        func = self._registry.find(task.func, self._modules).func
-        use = xcom_use(func)
-        args, kwargs = with_context(func, ctx, task.args, task.kwargs)
-        value = func(*args, **kwargs, **pulled(use, ctx))
-        return pushed(use, value, ctx) if use.pushes else value
+        plan = self._plan(task.func)
+        if plan.plain:
+            return plan.func(*task.args, **task.kwargs)
+        args, kwargs = with_context(plan.func, ctx, task.args, task.kwargs)
+        value = plan.func(*args, **kwargs, **pulled(plan.use, ctx))
+        return pushed(plan.use, value, ctx) if plan.use.pushes else value
+
+    def kind(self, name: str | None) -> Kind:
+        """Return what a call of the function with this name means; for workers."""
+        try:
+            return Kind.OTHER if name is None else self._plan(name).kind
+        except FairqueError:
+            # The attempt will say why.
+            return Kind.OTHER
+
+    def _plan(self, name: str) -> _Plan:
+        func = self._registry.find(name, self._modules).func
+        plan = self._plans.get(name)
+        if plan is None or plan.func is not func:
+            # The first call, or the module was loaded again.
+            plan = self._plans[name] = _Plan.of(func)
+        return plan

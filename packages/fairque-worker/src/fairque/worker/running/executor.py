@@ -3,38 +3,42 @@
 import inspect
 import math
 import os
-import threading
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import Context
 from functools import partial
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import LeaseLost
-from fairque.protocol.model.context import TaskContext, context_here, set_current_context
+from fairque.protocol.model.context import TaskContext, set_current_context
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
 from fairque.protocol.service.threads import note_thread_defaults
-from fairque.worker.attempt import Later, drop, late_error, returned, us_since
+from fairque.worker.attempt import Later, late_error
 from fairque.worker.forks import end_if_copy
-from fairque.worker.handling.handler import TaskHandler
+from fairque.worker.handling.handler import Kind, TaskHandler, kind_of
 from fairque.worker.handling.inputs import Inputs, task_of
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Unstarted, let_go
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Unstarted
 from fairque.worker.log import log
 from fairque.worker.processes.children import Child, Children
 from fairque.worker.running.alarm import Alarm
-from fairque.worker.running.contexts import Contexts
+from fairque.worker.running.attempts import Attempts
+from fairque.worker.running.coroutines import Coroutines
+from fairque.worker.running.in_children import InChildren
+from fairque.worker.running.lane import Lanes
 from fairque.worker.running.loop import Attempt
 from fairque.worker.running.loop_host import Loops
+from fairque.worker.running.places import Places
 from fairque.worker.running.threads import Slot, Threads
+from fairque.worker.running.usual import Usual
 
 __all__ = ["Executor"]
 
-#: Where an attempt runs; only the code that removes it from the table reports its ending. None: it waits for a thread.
-_Place: TypeAlias = Slot | Attempt | Child | None
-
+#: Types of values that cannot be awaited.
+_VALUES = frozenset({type(None), bool, int, float, str, list, dict})
+#: Bytes of the largest message that is decoded by the thread that gives jobs: it must not take long.
+_MOST_BYTES = 65_536
 #: Seconds that a task may wait for one of the existing threads when no other can be started; and, if there is none at
 #: all, or no event loop, seconds until the task may be retried.
 _PATIENCE_SECONDS = 5.0
@@ -62,6 +66,9 @@ class Executor:
         on_exhausted: Called when there are more.
         on_death: Called with the name of a thread that coroutines need, and the error that ended it.
         shared: Whether coroutines share an event loop; otherwise one may change it, and the next gets another loop.
+        on_short_end: Gets the endings of short tasks; ``announce`` is called after some of them. By default they go to
+            ``on_end`` like all others.
+        announce: Called when there are endings that ``on_short_end`` has got.
     """
 
     def __init__(
@@ -82,27 +89,61 @@ class Executor:
         on_exhausted: Callable[[int], None] = lambda _: None,
         on_death: Callable[[str, BaseException], None] = lambda *_: None,
         shared: bool = True,
+        on_short_end: Callable[[Ending], None] | None = None,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
         self._handler = handler
-        self._result_limit = result_limit
         self._on_end = on_end
+        self._on_short_end = on_short_end or on_end
         self._inputs = inputs
-        self._on_progress = on_progress
         self._alarm = alarm or Alarm()
-        self._children = children
-        self._isolation = isolation
-        self._kept = kept
         self._cancel_timeout = cancel_timeout
         self._max_abandoned = max_abandoned
         self._on_exhausted = on_exhausted
         # Tasks that this worker already holds get a thread even beyond the limit.
         self._threads = Threads(threads, max_abandoned + threads)
-        self._contexts = Contexts()
-        self._places: dict[Job, _Place] = {}
         # Attempts that were given up; only the watch uses it.
         self._abandoned: list[Slot | Attempt] = []
         self._loops = Loops(on_death, shared=shared)
-        self._lock = threading.Lock()
+        self._places = Places()
+        self._usual = Usual()
+        self._has_lane = not kept
+        self._lanes = Lanes(
+            self._threads,
+            self._run_short,
+            announce,
+            self._recover,
+            max(1, threads // 2),
+            run_alone=self._submit,
+            on_long=self._on_long,
+        )
+        self._attempts = Attempts(
+            handler,
+            inputs=inputs,
+            alarm=self._alarm,
+            places=self._places,
+            result_limit=result_limit,
+            kept=kept,
+            on_progress=on_progress,
+            on_end=on_end,
+        )
+        self._coroutines = Coroutines(
+            self._attempts,
+            self._places,
+            self._loops,
+            group=max(1, threads // 2),
+            cancel_timeout=cancel_timeout,
+            on_left=self._check_abandoned,
+        )
+        self._in_children = InChildren(
+            children,
+            self._attempts,
+            self._places,
+            inputs=inputs,
+            alarm=self._alarm,
+            isolation=isolation,
+            cancel_timeout=cancel_timeout,
+        )
         note_thread_defaults()
 
     @property
@@ -110,11 +151,51 @@ class Executor:
         """How many attempts that could not be ended still run."""
         return sum(not place.ended for place in self._abandoned) + self._loops.left(self._cancel_timeout)
 
+    def give(self, jobs: Iterable[Job]) -> None:
+        """Run jobs, each where it costs least; if there can be no thread, they end as `GivenBack`.
+
+        One thread calls this, `watch` and `learn`.
+        """
+        short: list[Job] = []
+        coroutines: list[Job] = []
+        for job in jobs:
+            kind = self._kind(job)
+            if kind is Kind.COROUTINE:
+                coroutines.append(job)
+            elif kind is Kind.CALL and self._is_short(job):
+                job.in_lane = True
+                self._places.add(job)
+                short.append(job)
+            else:
+                self.submit(job)
+        if short:
+            self._lanes.give(short)
+        if coroutines:
+            self._coroutines.begin_all(coroutines)
+
+    def watch(self) -> float:
+        """Let no short task hold up others for long.
+
+        Returns:
+            The seconds until the next call is due; infinite if no short tasks run.
+        """
+        return self._lanes.watch()
+
+    def learn(self, endings: Iterable[Ending]) -> None:
+        """Note from how attempts ended which functions are usually short."""
+        for ending in endings:
+            job = ending.job
+            if (job.in_lane or job.measured) and job.task is not None and job.task.func is not None:
+                self._usual.note(job.task.func, ending.ran_us, job.waited_us, in_lane=job.in_lane)
+
     def submit(self, job: Job) -> None:
-        """Run a job as soon as a thread is free; if there can be none, it ends as `GivenBack`."""
-        self._places[job] = None
+        """Run a job as soon as a thread is free."""
+        self._places.add(job)
+        self._submit(job)
+
+    def _submit(self, job: Job) -> None:
         if not self._threads.grow():
-            self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
+            self._attempts.end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
             return
         if self._threads.shortage:
             # Fewer threads than slots: earlier jobs may take forever, and other workers may have free threads.
@@ -122,9 +203,30 @@ class Executor:
             self._alarm.ring()
         self._threads.put(partial(self._run, job))
 
+    def _kind(self, job: Job) -> Kind:
+        """Return what it means to run a job; decodes its task if that may matter."""
+        if job.granted.solo or len(job.granted.message) > _MOST_BYTES:
+            return Kind.OTHER
+        try:
+            task = job.task = task_of(job.granted)
+            if task.depends_on or self._in_children.asked_for(task):
+                return Kind.OTHER
+            return kind_of(self._handler, task)
+        except Exception:  # noqa: BLE001 - the attempt will fail in the same way, and says why
+            return Kind.OTHER
+
+    def _is_short(self, job: Job) -> bool:
+        """Whether a job, whose task is decoded, is to be run one behind the other with others."""
+        func = None if job.task is None else job.task.func
+        # Hooks take threads, and without enough threads each job waits on its own.
+        if func is None or not self._has_lane or self._threads.shortage:
+            return False
+        job.measured = self._usual.measures(func)
+        return self._usual.is_short(func)
+
     def run_here(self, job: Job) -> None:
         """Run a job in this thread; if it is a coroutine, it continues after the return."""
-        self._places[job] = None
+        self._places.add(job)
         self._run(job, Slot())
 
     def call(self, work: Callable[[], None]) -> bool:
@@ -136,7 +238,7 @@ class Executor:
         if not self._threads.grow():
             log.error("a hook is not called", why=self._threads.shortage)
             return False
-        self._threads.put(lambda _: self._contexts.fresh().run(work))
+        self._threads.put(lambda _: self._attempts.contexts.fresh().run(work))
         return True
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
@@ -150,12 +252,7 @@ class Executor:
         ``cancel_timeout``; a child process is killed.
         """
         job.limit = math.inf
-        with self._lock:
-            held = job in self._places
-            place = self._places.get(job)
-            if isinstance(place, Slot | None):
-                # Removed under the same lock: an attempt that has moved to a loop or a child is not left behind.
-                self._places.pop(job, None)
+        held, place = self._places.take_thread(job)
         if held and place is None:
             why = self._threads.shortage or "all threads are busy"
             self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
@@ -163,23 +260,16 @@ class Executor:
             self._threads.replace(place)
             self._leave(job, place, "a thread cannot be interrupted, so it continues, and its result is ignored")
         elif isinstance(place, Attempt):
-            self._enforce_coroutine(job, place)
+            if self._coroutines.enforce(job, place):
+                self._leave(job, place, "it was canceled, but continues, and its result is ignored")
         elif place is not None:
             if (context := job.context) and context.seconds_left <= 0:
                 job.request_stop(StopReason.TIMEOUT)
             place.kill()
 
     def end_in_children(self, jobs: Iterable[Job], seconds: float) -> None:
-        """Make sure that no child still runs one of these jobs, all of which were asked to stop.
-
-        Args:
-            jobs: The jobs; their leases are lost, so none of them starts in a child after this.
-            seconds: How long they may clean up before their children are killed.
-        """
-        with self._lock:
-            places = [self._places.get(job) for job in jobs]
-        if self._children is not None:
-            self._children.end([place for place in places if isinstance(place, Child)], seconds)
+        """Make sure that no child still runs one of these jobs, as `InChildren.end`."""
+        self._in_children.end(jobs, seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
         """Return where a job runs or what it waits for, and the stack of a coroutine."""
@@ -188,9 +278,11 @@ class Executor:
             return "event loop", place.stack()
         if isinstance(place, Child):
             return f"process {place.pid}", []
-        if job.task is not None and job.context is None and (job.task.isolation or self._isolation) == "process":
+        if place is None:
+            return "waits for a thread", []
+        if job.task is not None and job.context is None and self._in_children.asked_for(job.task):
             return "waits for a child process", []
-        return "waits for a thread" if place is None else "thread", []
+        return "thread", []
 
     def stop(self, seconds: float = 0.0) -> bool:
         """Let the threads end when they are free, kill the children, and cancel the coroutines; safe to call twice.
@@ -204,30 +296,42 @@ class Executor:
         until = clock.monotonic() + seconds
         self._threads.stop()
         ended = self._threads.wait(seconds)
-        if self._children is not None:
-            self._children.stop()
+        if self._in_children.stop():
             ended = ended or self._threads.wait(1.0)
         # The loops last: a hook in a thread may wait for one.
         return self._loops.stop(until - clock.monotonic()) and ended
 
-    def _run(self, job: Job, slot: Slot) -> None:
-        with self._lock:
-            if job not in self._places:
-                return
-            self._places[job] = slot
+    def _run_short(self, job: Job, slot: Slot) -> None:
+        self._run(job, slot, self._on_short_end)
+
+    def _on_long(self, job: Job) -> None:
+        """Note that a task has held up others."""
+        if job.task is not None and job.task.func is not None:
+            self._usual.lengthen(job.task.func)
+
+    def _recover(self) -> None:
+        """Queue all attempts again that wait for a thread, since one may be lost; the first claim of each counts."""
+        for job in self._places.waiting():
+            self._submit(job)
+
+    def _run(self, job: Job, slot: Slot, on_end: Callable[[Ending], None] | None = None) -> None:
+        if not self._places.claim(job, slot):
+            return
         started = clock.monotonic()
         try:
-            context = self._contexts.fresh()
+            context = self._attempts.contexts.fresh()
             outcome = context.run(self._attempted, job, slot, started)
             if isinstance(outcome, Later):
-                self._await(job, slot, outcome.awaitable, started, context)
+                self._coroutines.move(job, slot, outcome.awaitable, started, context)
                 return
             # This drops what the task has set in it, which may run user code: before the ending is reported.
             del context
-            if not self._end(outcome):
+            if not self._attempts.end(outcome, on_end):
                 slot.given_up = True
         except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
-            self._end(GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS))
+            self._attempts.end(
+                GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS)
+            )
 
     def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         pid = os.getpid()
@@ -238,7 +342,7 @@ class Executor:
             ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
             end_if_copy(pid, error)
-            ending = self._released(Failure(job, error, us_since(started)))
+            ending = self._attempts.raised(job, error, started)
         # User code has returned here: that of the task, of its result, or of its error.
         end_if_copy(pid)
         return ending
@@ -246,128 +350,27 @@ class Executor:
     def _tried(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         if not job.lease.held():
             raise LeaseLost(job.granted.task_id)
-        task = job.task = task_of(job.granted)
-        if self._children is not None and self._runs_in_child(job, task, self._children):
-            return self._in_child(job, task, slot, self._children)
-        context = self._begin(job, task, started)
+        task = job.task = job.task or task_of(job.granted)
+        ending = self._in_children.run(job, task, slot)
+        if ending is not None:
+            return ending
+        context = self._attempts.begin(job, task, started)
         # A child does this itself.
         task = job.task = self._inputs.filled(task)
         set_current_context(context)
-        value = self._handler.handle(task, context)
-        if inspect.isawaitable(value):
+        handle = partial(self._measured, job) if job.measured else self._handler.handle
+        value = handle(task, context)
+        if type(value) not in _VALUES and inspect.isawaitable(value):
             return Later(value)
-        return self._released(returned(job, value, self._result_limit, started))
+        return self._attempts.returned(job, value, started)
 
-    def _begin(self, job: Job, task: Task[Any], started: float) -> TaskContext:
-        deadline = started + task.timeout_ms / 1000
-        context = job.context = TaskContext(
-            task,
-            attempt=job.granted.attempt,
-            fence=job.granted.fence,
-            deadline=deadline,
-            stop=job.stop,
-            held=job.lease.held,
-            read=self._inputs.pushed_values,
-            pushed=job.pushed,
-            on_progress=partial(self._on_progress, job),
-        )
-        job.limit = deadline
-        if deadline < self._alarm.until:
-            self._alarm.ring()
-        return context
-
-    def _end(self, ending: Ending) -> bool:
-        """Report an ending, unless the attempt was given up before; return whether it was reported."""
-        if not self._take_out(ending.job):
-            return False
-        self._on_end(ending)
-        return True
-
-    def _take_out(self, job: Job) -> bool:
-        """Close an attempt; only the first caller gets True, and reports the ending."""
-        return self._places.pop(job, job) is not job
-
-    def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
-        """Move an attempt from its thread to another place, unless it was given up before."""
-        with self._lock:
-            moved = self._places.get(job) is slot
-            if moved:
-                self._places[job] = place
-            else:
-                slot.given_up = True
-        return moved
-
-    def _released(self, ending: Ending) -> Ending:
-        if not isinstance(ending, self._kept):
-            let_go(ending)
-        return ending
-
-    def _runs_in_child(self, job: Job, task: Task[Any], children: Children) -> bool:
-        """Whether a task runs in a child: the task or the worker asks for it, or it may have killed its last worker."""
-        if (task.isolation or self._isolation) == "process":
-            return True
-        if job.granted.solo and children.impossible:
-            log.warning("runs beside other tasks after a lost lease", task_id=task.task_id, why=children.impossible)
-            return False
-        return job.granted.solo
-
-    def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
-        # Before the timeout of the attempt begins: the first child has to import the modules.
-        with children.lend() as child:
-            if not job.lease.held():
-                raise LeaseLost(task.task_id)
-            context = self._begin(job, task, clock.monotonic())
-
-            def on_stop() -> None:
-                child.request_stop(job)
-                job.limit = min(job.limit, clock.monotonic() + self._cancel_timeout)
-                self._alarm.ring()
-
-            # The lease last: giving the job back ends the children known by then, and this one may be added later.
-            if not self._move(job, slot, child) or not job.lease.held():
-                child.kill()
-            return children.run(child, job, context, on_stop, self._inputs.read)
-
-    def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
-        def on_end(value: Any, error: BaseException | None) -> None:
-            ran_us = us_since(started)
-            calls_continue = attempt.loop.helpers.leave(context_here())
-            if attempt.overdue:
-                late = late_error(job, "it was canceled")
-                late.__cause__ = error
-                error = late
-            limit = self._result_limit
-            ending = returned(job, value, limit, started) if error is None else Failure(job, error, ran_us)
-            self._end(self._released(ending))
-            if calls_continue:
-                self._check_abandoned()
-
-        try:
-            attempt = Attempt(self._loops.current(), awaitable, on_end, context)
-            if not self._move(job, slot, attempt):
-                drop(awaitable)
-                return
-            attempt.begin(f"fairque-{job.granted.task_id}")
-        except (RuntimeError, OSError, MemoryError) as error:
-            drop(awaitable)
-            self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
-            return
-        job.stop.when_given(attempt.cancel)
-
-    def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
-        if not attempt.overdue:
-            attempt.overdue = True
-            before = attempt.cancels
-            job.request_stop(StopReason.TIMEOUT)
-            if before:  # it was canceled before, and continued; else it is canceled now, or once its thread gets there
-                attempt.cancel()
-            job.limit = clock.monotonic() + self._cancel_timeout
-            return
-        if not self._take_out(job):
-            return
-        if not attempt.cancel_delivered:
-            self._loops.replace(attempt.loop)
-        self._leave(job, attempt, "it was canceled, but continues, and its result is ignored")
+    def _measured(self, job: Job, task: Task[Any], context: TaskContext) -> Any:
+        """Run a task, and note for how long its thread has not computed in the meantime."""
+        began, computed = clock.monotonic(), clock.thread_seconds()
+        value = self._handler.handle(task, context)
+        computed = clock.thread_seconds() - computed
+        job.waited_us = max(0.0, clock.monotonic() - began - computed) * 1_000_000
+        return value
 
     def _leave(self, job: Job, place: Slot | Attempt, end: str) -> None:
         """Report the timeout of an attempt that cannot be ended."""

@@ -1,6 +1,7 @@
 """An event loop in its own thread, and an attempt of a task that runs on it as a coroutine."""
 
 import asyncio
+import inspect
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from fairque.protocol import clock
 from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
+from fairque.worker.jobs import Job
 from fairque.worker.running.thread_state import ThreadState
 from fairque.worker.running.to_thread import Helpers
 
@@ -185,12 +187,15 @@ class Attempt:
 
     Args:
         loop: Where it runs.
-        awaitable: What is awaited there.
-        on_end: Called on the loop with its value, or with None and what it raised.
+        job: Its task.
+        create: Called there; what it returns is awaited, if that is possible.
+        on_end: Called on the loop with this attempt and its value, or None and what it raised.
         context: The context variables in which it runs.
 
     Attributes:
         loop: Where it runs.
+        job: Its task.
+        started: When it began, on the monotonic clock.
         overdue: Whether its timeout is over, so that its ending is a failure in any case.
         cancels: How often it was canceled.
         cancel_delivered: Whether the loop has run the last cancelation: if not, something blocks the loop.
@@ -200,28 +205,27 @@ class Attempt:
     def __init__(
         self,
         loop: Loop,
-        awaitable: Awaitable[Any],
-        on_end: Callable[[Any, BaseException | None], None],
+        job: Job,
+        create: Callable[[], Any],
+        on_end: "Callable[[Attempt, Any, BaseException | None], None]",
         context: Context,
     ) -> None:
         self.loop = loop
+        self.job = job
+        self.started = 0.0
         self.overdue = False
         self.cancels = 0
         self.cancel_delivered = True
         self.ended = False
-        self._awaitable = awaitable
+        self._create = create
         self._on_end = on_end
         self._context = context
         self._task: asyncio.Task[None] | None = None
         self._awaiting = False
 
-    def begin(self, name: str) -> None:
-        """Start it on the loop; no other thread may still use its context."""
-
-        def begin() -> None:
-            self._task = self.loop.create_task(self._run(), name, self._context)
-
-        self.loop.call(begin)
+    def begin(self) -> None:
+        """Start it, on the loop; no other thread may still use its context."""
+        self._task = self.loop.create_task(self._run(), f"fairque-{self.job.granted.task_id}", self._context)
 
     def cancel(self) -> None:
         """Cancel it, from any thread."""
@@ -257,18 +261,20 @@ class Attempt:
         # Caught inside the coroutine: a SystemExit that leaves it would end the loop for all others.
         try:
             try:
-                value = await self._awaitable
+                value = self._create()
+                if inspect.isawaitable(value):
+                    value = await value
             except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
                 end_if_copy(pid, error)
-                self._on_end(None, error)
+                self._on_end(self, None, error)
             else:
                 end_if_copy(pid)
-                self._on_end(value, None)
+                self._on_end(self, value, None)
         finally:
             # User code may also run while the ending is created.
             end_if_copy(pid)
             self.loop.restore()
             self.ended = True
             # Remaining references to this attempt must not keep objects of user code alive.
-            del self._awaitable, self._context
+            del self._create, self._context
             self._task = None

@@ -43,11 +43,14 @@ class ThreadState:
 
     def restore(self) -> None:
         """Restore it in the current thread, and undo what user code has set for new threads; it does not raise."""
-        # A function for tracing or profiling may raise here. Then Python removes it: there are two of them at most.
-        for _ in range(3):
-            with suppress(BaseException):
-                self._restore()
-                return
+        try:
+            self._restore()
+        except BaseException:  # noqa: BLE001 - a function for tracing or profiling may raise here
+            # Then Python removes it: there are two of them at most.
+            for _ in range(2):
+                with suppress(BaseException):
+                    self._restore()
+                    return
 
     def _restore(self) -> None:
         if sys.gettrace() is not self.trace:

@@ -35,10 +35,21 @@ class Slot:
     Attributes:
         given_up: Whether it was replaced: it ends as soon as the code that it runs returns.
         ended: Whether it has ended.
+        state: The state of the thread before any task ran in it; None for a thread of others.
     """
 
     given_up: bool = False
     ended: bool = False
+    state: ThreadState | None = None
+
+    def restore(self) -> None:
+        """Restore, in the thread, what belongs to it and not to a task."""
+        if self.state is None:
+            return
+        with suppress(BaseException):
+            self.state.restore()
+        with suppress(BaseException):
+            asyncio.set_event_loop(None)
 
 
 #: What a thread runs; it must not raise.
@@ -209,23 +220,20 @@ class Threads(ThreadPoolExecutor):
         self._begun += 1
 
     def _run(self, slot: Slot) -> None:
-        pid, state = os.getpid(), ThreadState.current()
+        pid, slot.state = os.getpid(), ThreadState.current()
         while not slot.ended:
             # An exception may be thrown into this thread here, too.
             with suppress(BaseException):
                 while not slot.given_up and (work := self._waiting.get()) is not None:
-                    self._do(work, slot, state)
+                    self._do(work, slot)
                     if os.getpid() != pid:
                         end_copy()
                 slot.ended = True
 
     @staticmethod
-    def _do(work: Work, slot: Slot, state: ThreadState) -> None:
+    def _do(work: Work, slot: Slot) -> None:
         """Run work, and restore what belongs to the thread and not to a task."""
         # An exception that raises while it is logged gets this far: even that must not end the thread.
         with suppress(BaseException):
             work(slot)
-        with suppress(BaseException):
-            state.restore()
-        with suppress(BaseException):
-            asyncio.set_event_loop(None)
+        slot.restore()

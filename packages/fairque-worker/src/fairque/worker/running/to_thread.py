@@ -97,12 +97,12 @@ class Helpers(Threads):
                         self._crews.pop(owner, None)
 
     def _run(self, slot: Slot) -> None:
-        pid, state = os.getpid(), ThreadState.current()
+        pid, slot.state = os.getpid(), ThreadState.current()
         while (work := self._waiting.get()) is not None:
             with self._guard:
                 self._resting -= 1
                 self._untaken -= 1
-            self._do(work, slot, state)
+            self._do(work, slot)
             del work
             if os.getpid() != pid:
                 end_copy()

@@ -6,20 +6,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from fairque.protocol.calls.endings import Ended, Failed, Finished
 from fairque.protocol.calls.pop import Popped
 from fairque.protocol.calls.progress import Reported
-from fairque.protocol.errors import OutputMissing, TaskTimeout, UnknownFunction
+from fairque.protocol.errors import FairqueError, OutputMissing, TaskTimeout, UnknownFunction
 from fairque.protocol.model.context import TaskContext, set_current_context
 from fairque.protocol.model.outcome import Decision, describe_error
 from fairque.protocol.model.retry import Cancel, Retry, Snooze
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text, error_traceback
+from fairque.protocol.runners.line import Line
 from fairque.protocol.wire.status import Status
-from fairque.worker.consumer import Consumer
+from fairque.worker.consumer import Consumer, Request
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import TaskHandler, hooked
 from fairque.worker.jobs import Ending, Failure, GivenBack, Success, let_go
@@ -27,7 +28,7 @@ from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.processes.process import ChildDied
 
-__all__ = ["Reporter"]
+__all__ = ["Report", "Reporter"]
 
 _Hook: TypeAlias = Callable[[Task[Any], TaskContext], Awaitable[None] | None]
 
@@ -40,6 +41,31 @@ _PLAIN = (Retry, Snooze, Cancel, UnknownFunction, OutputMissing, TaskTimeout, Ch
 class _Judged:
     failure: Failure
     decision: Decision
+
+
+@define
+class Report:
+    """A request with endings.
+
+    Attributes:
+        endings: The endings, in the order in which they came.
+        successes: Those that succeeded.
+        judged: Those that failed.
+        given_back: Those of tasks that could not be started.
+        request: The calls.
+        answers: The answers, once they have arrived.
+        decoded: Whether they are decoded.
+        accepted: Whether the queue is known to have accepted all calls.
+    """
+
+    endings: Sequence[Ending]
+    successes: list[Success]
+    judged: list[_Judged]
+    given_back: list[GivenBack]
+    request: Request
+    answers: list[Any] = field(factory=list, init=False)
+    decoded: bool = field(default=False, init=False)
+    accepted: bool = field(default=False, init=False)
 
 
 class Reporter:
@@ -74,27 +100,64 @@ class Reporter:
         Raises:
             FairqueError: The call failed, with unknown effect; it is safe to report the same endings again.
         """
-        successes = [ending for ending in endings if isinstance(ending, Success)]
-        judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
-        given_back = [ending for ending in endings if isinstance(ending, GivenBack)]
-        finished, failed, popped = self._consumer.exchange(
-            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
-            [*(self._failed(failure) for failure in judged), *(self._postponed(back) for back in given_back)],
-            count,
-            [
-                Reported(ending.job.granted.task_id, ending.job.granted.token, progress)
-                for ending in endings
-                if (progress := ending.job.progress) is not None
-            ],
-        )
-        for success, answer in zip(successes, finished, strict=True):
-            accepted = self._accepted(success, answer)
-            self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
-            if not accepted:
-                self.drop(success)
-            elif Success in self._hooked:
-                self._call(partial(self._call_on_success, success))
-        for back, answer in zip(given_back, failed[len(judged) :], strict=True):
+        report = self._report(endings, count)
+        self._ask(report)
+        return self.settle(report)
+
+    def depart(self, line: Line, endings: Sequence[Ending], count: int) -> Report:
+        """Do what `exchange` does, without waiting for the answers: they are for `land`, and then for `settle`.
+
+        Raises:
+            FairqueError: As `exchange`.
+        """
+        report = self._report(endings, count)
+        line.send(report.request.calls)
+        return report
+
+    def land(self, line: Line, report: Report, seconds: float | None = None) -> None:
+        """Wait for the answers to a report. If they are lost, it is sent again.
+
+        Args:
+            line: The connection on which it has departed.
+            report: The report.
+            seconds: How long to wait for the first answer; None for as long as a call may take.
+
+        Raises:
+            FairqueError: As `exchange`.
+        """
+        try:
+            report.answers = line.receive(seconds)
+        except FairqueError:
+            self._ask(report)
+
+    def accept(self, report: Report) -> int | None:
+        """Check, before the answers are decoded, that the queue has accepted all calls, so that another may follow.
+
+        Returns:
+            How many tasks it has granted; None if that is unknown.
+        """
+        if report.accepted:
+            return None
+        granted = report.request.granted_in(report.answers)
+        if granted is not None:
+            self._accept(report)
+        return granted
+
+    def settle(self, report: Report) -> Popped | None:
+        """Act on the answers to a report, and return the tasks that it took, if it asked for any.
+
+        Raises:
+            FairqueError: The queue has refused one of the calls, and changed nothing.
+        """
+        request, answers = report.request, report.answers
+        if not report.decoded:
+            answers = [call.decode(answer) for call, answer in zip(request.calls, answers, strict=True)]
+        if not report.accepted:
+            self._accept(report)
+        finished, failed, popped = request.meaning(answers)
+        self._note_successes(report.successes, finished)
+        judged = report.judged
+        for back, answer in zip(report.given_back, failed[len(judged) :], strict=True):
             self._note_given_back(back, answer)
         for verdict, answer in zip(judged, failed[: len(judged)], strict=True):
             failure = verdict.failure
@@ -109,6 +172,45 @@ class Reporter:
                 if Failure in self._hooked:
                     self._call(partial(self._call_on_failure, failure, final=final))
         return popped
+
+    def _report(self, endings: Sequence[Ending], count: int) -> Report:
+        successes = [ending for ending in endings if isinstance(ending, Success)]
+        judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
+        given_back = [ending for ending in endings if isinstance(ending, GivenBack)]
+        finished = []
+        for success in successes:
+            granted = success.job.granted
+            finished.append(Finished(granted.task_id, granted.token, success.ran_us, success.result, success.xcom))
+        request = self._consumer.request(
+            finished,
+            [*(self._failed(failure) for failure in judged), *(self._postponed(back) for back in given_back)],
+            count,
+            [
+                Reported(ending.job.granted.task_id, ending.job.granted.token, progress)
+                for ending in endings
+                if (progress := ending.job.progress) is not None
+            ],
+        )
+        return Report(endings, successes, judged, given_back, request)
+
+    def _ask(self, report: Report) -> None:
+        report.answers, report.decoded, report.accepted = self._consumer.ask(report.request), True, True
+
+    def _accept(self, report: Report) -> None:
+        report.accepted = True
+        self._consumer.answered(report.request)
+
+    def _note_successes(self, successes: Sequence[Success], answers: Sequence[Ended]) -> None:
+        if Success not in self._hooked and all(answer.code is Status.OK for answer in answers):
+            self._metrics.finished(successes)
+            return
+        for success, answer in zip(successes, answers, strict=True):
+            accepted = self._accepted(success, answer)
+            self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
+            if not accepted:
+                self.drop(success)
+            elif Success in self._hooked:
+                self._call(partial(self._call_on_success, success))
 
     def drop(self, ending: Ending) -> None:
         """Drop an ending that is not reported; if it still holds objects of user code, in one of the task threads."""

@@ -4,7 +4,10 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-__all__ = ["Action", "View", "burst_is_over", "next_action"]
+__all__ = ["Action", "View", "burst_is_over", "next_action", "portion"]
+
+#: From so many endings on, half of them are reported first if little else is held.
+_MANY = 8
 
 
 @frozen(kw_only=True)
@@ -17,6 +20,7 @@ class View:
         endings: How many endings are to be reported.
         held: How many other tasks are held.
         free: How many more could be held once the endings are reported.
+        flying: Whether a request is under way whose answer is expected at once.
         waiting: Whether a wait for work is under way.
         interrupted: Whether an end of that wait was requested.
         hungry: Whether a pop may return tasks at once, as far as is known.
@@ -24,6 +28,7 @@ class View:
         more: Whether that answer said that there may be more.
         hooks: How many hooks run; they may push tasks.
         postponed: Whether a task that this worker could not start waits for its pause to end.
+        brisk: Whether short tasks run, so that the next ending comes at once.
     """
 
     takes: bool
@@ -31,6 +36,7 @@ class View:
     endings: int
     held: int
     free: int
+    flying: bool
     waiting: bool
     interrupted: bool
     hungry: bool
@@ -38,6 +44,7 @@ class View:
     more: bool
     hooks: int
     postponed: bool
+    brisk: bool
 
 
 class Action(Enum):
@@ -62,19 +69,18 @@ class Action(Enum):
 
 def next_action(view: View) -> Action:
     """Return what to do next."""
+    if view.flying:
+        # Whatever ends in the meantime goes with the next request.
+        return Action.SLEEP
     if view.waiting:
-        # The wait uses the claim: if an answer were lost, a second pop could not be distinguished from it.
-        if view.endings:
-            return Action.REPORT
-        awaited = view.current and (view.more or view.postponed)
-        useless = not view.takes or (view.burst and view.held == 0 and not awaited)
-        return Action.INTERRUPT if useless and not view.interrupted else Action.SLEEP
+        return _beside_a_wait(view)
     if not view.takes or view.free <= 0:
         return Action.REPORT if view.endings else Action.SLEEP
     if view.endings or view.hungry:
         return Action.TAKE
     if not view.burst or view.held:
-        return Action.WAIT
+        # Beside a wait their endings would take a round trip of their own.
+        return Action.SLEEP if view.brisk else Action.WAIT
     if not view.current:
         return Action.TAKE
     if view.more or view.postponed:
@@ -83,11 +89,33 @@ def next_action(view: View) -> Action:
     return Action.FINISH if burst_is_over(view) else Action.SLEEP
 
 
+def _beside_a_wait(view: View) -> Action:
+    # The wait uses the claim: if an answer were lost, a second pop could not be distinguished from it.
+    if view.endings:
+        return Action.REPORT
+    awaited = view.current and (view.more or view.postponed)
+    useless = not view.takes or (view.burst and view.held == 0 and not awaited)
+    return Action.INTERRUPT if useless and not view.interrupted else Action.SLEEP
+
+
 def burst_is_over(view: View) -> bool:
     """Whether nothing runnable is left, according to the server.
 
     That is the answer of a pop that the server ran after it had recorded the last ending of this worker, if nothing in
     this worker could have created work since. A timeout never decides.
     """
-    nothing_is_pending = not (view.held or view.endings or view.waiting or view.hooks or view.postponed)
+    nothing_is_pending = not (view.held or view.endings or view.flying or view.waiting or view.hooks or view.postponed)
     return view.burst and nothing_is_pending and view.current and not view.more
+
+
+def portion(endings: int, held: int) -> int:
+    """Return how many of the endings to report now, so that the server and this worker work at the same time.
+
+    If most tasks have ended at once, the next ones come at once as well, and each would wait for the other in turn.
+    Half of the endings now and the others with the next request make them alternate from then on.
+
+    Args:
+        endings: How many tasks have ended.
+        held: How many others are held.
+    """
+    return endings if endings < _MANY or 2 * held >= endings else (endings + 1) // 2
