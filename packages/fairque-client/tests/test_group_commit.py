@@ -421,12 +421,20 @@ class TestInterruptions:
         assert pushed == ["of the handler"]
 
 
+def fork() -> int:
+    """Fork; a child that hangs ends by itself."""
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+    return child
+
+
 class TestForks:
     def test_a_child_pushes_while_threads_of_its_parent_push(
         self, queue: TaskQueue, gate: Gate, pushing: Pushing
     ) -> None:
         threads = pushing(lambda: queue.push(task("a")), lambda: queue.push(task("b")))
-        child = os.fork()
+        child = fork()
         if not child:
             try:
                 gate.open.set()
@@ -446,8 +454,8 @@ class TestForks:
         (first,) = pushing(lambda: queue.push(task("first")))
         children: list[int] = []
 
-        def fork(*_: object) -> None:
-            if not (child := os.fork()):
+        def handler(*_: object) -> None:
+            if not (child := fork()):
                 gate.open.set()
             children.append(child)
 
@@ -457,7 +465,7 @@ class TestForks:
             eventually(lambda: children, what="the child")
             gate.open.set()
 
-        old = signal.signal(signal.SIGUSR2, fork)
+        old = signal.signal(signal.SIGUSR2, handler)
         try:
             aside = in_thread(beside)
             code = 1
@@ -471,6 +479,28 @@ class TestForks:
             signal.signal(signal.SIGUSR2, old)
         assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
         assert first.outcome().task_id == "first"
+
+    def test_a_push_that_is_about_to_be_sent_by_the_thread_that_forks_continues_in_the_child(
+        self, queue: TaskQueue, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate.open.set()
+        pushes: Any = queue._link._pushes
+        lead, children = pushes._lead, list[int]()
+
+        def forking(entry: Any) -> None:
+            if children:
+                lead(entry)
+            else:
+                children.append(fork())
+
+        monkeypatch.setattr(pushes, "_lead", forking)
+        code = 1
+        try:
+            code = 0 if queue.push(task("both")).task_id == "both" else 1
+        finally:
+            if children == [0]:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 
 
 async def until(condition: Callable[[], bool]) -> None:

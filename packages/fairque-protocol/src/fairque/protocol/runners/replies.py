@@ -14,7 +14,7 @@ _END: Final = b"\r\n"
 _ERROR, _TEXT, _NUMBER, _BYTES, _ARRAY = b"-+:$*"
 #: Lines of numbers and lengths that occur often.
 _KNOWN: Final = {b"%c%d" % (kind, number): number for kind in (_NUMBER, _BYTES) for number in range(512)}
-#: Bytes up to which all of an answer is split at once, before it is known whether it is complete.
+#: Bytes up to which all that was received is split at once, before it is known whether it is complete.
 _QUICK_BYTES: Final = 262_144
 
 _SHOWN: Final = 40
@@ -38,11 +38,17 @@ class Replies:
         # The items that were read of an array, and how many are missing.
         self._items: list[Any] = []
         self._missing = 0
+        # The lines of what was received and the next of them; None if they cannot be used.
+        self._lines: list[bytes] | None = None
+        self._next = 0
 
     def feed(self, data: bytes) -> None:
         """Add bytes that were received."""
         self._data = self._data[self._at :] + data if self._at < len(self._data) else data
         self._at = 0
+        self._lines, self._next = None, 0
+        if len(self._data) <= _QUICK_BYTES and self._data.endswith(_END):
+            self._lines = self._data.split(_END)
 
     def take(self) -> Any:
         """Return the next answer; one that is an error is returned as an exception, not raised.
@@ -58,17 +64,19 @@ class Replies:
 
     def _take(self) -> Any:
         if not self._missing:
+            if self._lines is not None and (quick := self._take_lines(self._lines)) is not None:
+                return quick
+            self._lines = None
             kind, line, start = self._line(self._at)
             if kind != _ARRAY:
                 value, self._at = self._value(self._at)
                 return value
             number = int(line)
-            if number > 0 and (items := self._split(start, number)) is not None:
-                return items
             self._at, self._missing = start, number
             if number < 0:
                 self._missing = 0
                 return None
+        self._lines = None
         while self._missing:
             value, self._at = self._value(self._at)
             self._items.append(value)
@@ -76,35 +84,16 @@ class Replies:
         items, self._items = self._items, []
         return items
 
-    def _split(self, start: int, number: int) -> list[Any] | None:
-        """Return the items of an array that is all there is and contains only numbers and bytes; None if it is not."""
-        data = self._data
-        if len(data) > _QUICK_BYTES or not data.endswith(_END):
-            return None
-        items: list[Any] = []
-        lines = iter(data[start:].split(_END))
+    def _take_lines(self, lines: list[bytes]) -> list[Any] | None:
+        """Return the next answer if it is a complete array without errors, null, and line ends in bytes; else None."""
+        first = self._next
         try:
-            for line in lines:
-                value = _KNOWN.get(line)
-                if value is None:
-                    if not line:
-                        break
-                    value = int(line[1:])
-                if line[0] == _BYTES:
-                    item = next(lines)
-                    # Bytes that contain the end of a line, or are null.
-                    if len(item) != value:
-                        return None
-                    items.append(item)
-                elif line[0] == _NUMBER:
-                    items.append(value)
-                else:
-                    return None
-        except (StopIteration, ValueError):
+            if lines[first][0] != _ARRAY:
+                raise ValueError  # noqa: TRY301 - as if it were found within the answer
+            items, self._next = _items(lines, first + 1, int(lines[first][1:]))
+        except (IndexError, ValueError):
             return None
-        if len(items) != number or next(lines, None) is not None:
-            return None
-        self._at = len(data)
+        self._at += sum(map(len, lines[first : self._next])) + len(_END) * (self._next - first)
         return items
 
     def _value(self, at: int) -> tuple[Any, int]:
@@ -141,3 +130,38 @@ class Replies:
         if end == at:
             raise InvalidResponse("Protocol Error: an empty line")
         return self._data[at], self._data[at + 1 : end], end + 2
+
+
+def _items(lines: list[bytes], place: int, number: int) -> tuple[list[Any], int]:
+    """Return the items of an array whose first line is at a place, and the place after it.
+
+    Raises:
+        ValueError, IndexError: It is not complete, or contains something else than numbers, arrays, and bytes in one
+            line.
+    """
+    items: list[Any] = []
+    if number < 0:
+        raise ValueError
+    for _ in range(number):
+        line = lines[place]
+        value = _KNOWN.get(line)
+        if value is None:
+            value = int(line[1:])
+        kind = line[0]
+        place += 1
+        if kind == _BYTES:
+            item = lines[place]
+            if len(item) != value:
+                raise ValueError
+            items.append(item)
+            place += 1
+        elif kind == _NUMBER:
+            items.append(value)
+        elif kind == _ARRAY:
+            inner, place = _items(lines, place, value)
+            items.append(inner)
+        else:
+            raise ValueError
+    if place >= len(lines):
+        raise IndexError
+    return items, place
