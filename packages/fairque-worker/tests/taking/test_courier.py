@@ -8,6 +8,7 @@ out. What the real one does is tested beside this.
 import math
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -184,6 +185,9 @@ class Adversary:
     def depart(self, _: object, endings: Sequence[Ending], count: int) -> Report:
         assert not self.busy
         report = Report(list(endings), count)
+        if self.losses and self.chance.random() < LOST:
+            self.losses -= 1
+            raise MemoryError
         self._lose()
         if self.chance.random() < 0.5:
             self._run(report)
@@ -342,7 +346,9 @@ def run(adversary: Adversary) -> None:
         for _ in range(10_000):
             if adversary.phases.phase is not Phase.RUNNING:
                 return
-            adversary.courier.step()
+            # The service retries after a shortage.
+            with suppress(MemoryError):
+                adversary.courier.step()
     raise AssertionError("the burst does not end")
 
 
