@@ -163,6 +163,22 @@ class TestThreads:
         assert [thread.outcome().task_id for thread in threads] == ["first", "a", "a", "a"]
         assert gate.sizes == [1, 3]
 
+    def test_each_may_push_tasks_before_those_on_which_they_depend(
+        self, queue: TaskQueue, gate: Gate, pushing: Pushing
+    ) -> None:
+        threads = pushing(
+            lambda: queue.push(task("first")),
+            lambda: queue.push_many([task("b", depends_on="a"), task("a"), task("c")]),
+            lambda: queue.push(task("alone")),
+            lambda: queue.push_many([task("f", depends_on=["d", "e"]), task("d"), task("e", depends_on="d")]),
+        )
+        gate.open.set()
+        _, one, alone, other = [thread.outcome() for thread in threads]
+        assert gate.sizes == [1, 7]
+        assert [h.task_id for h in [*one, alone, *other]] == ["b", "a", "c", "alone", "f", "d", "e"]
+        states = [h.state() for h in [*one, alone, *other]]
+        assert [state is TaskState.DEFERRED for state in states] == [True, False, False, False, True, False, True]
+
     def test_those_of_one_user_are_stored_in_the_order_in_which_they_came(
         self, queue: TaskQueue, gate: Gate, pushing: Pushing, worker: Any
     ) -> None:
@@ -421,12 +437,20 @@ class TestInterruptions:
         assert pushed == ["of the handler"]
 
 
+def fork() -> int:
+    """Fork; a child that hangs ends by itself."""
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+    return child
+
+
 class TestForks:
     def test_a_child_pushes_while_threads_of_its_parent_push(
         self, queue: TaskQueue, gate: Gate, pushing: Pushing
     ) -> None:
         threads = pushing(lambda: queue.push(task("a")), lambda: queue.push(task("b")))
-        child = os.fork()
+        child = fork()
         if not child:
             try:
                 gate.open.set()
@@ -446,8 +470,8 @@ class TestForks:
         (first,) = pushing(lambda: queue.push(task("first")))
         children: list[int] = []
 
-        def fork(*_: object) -> None:
-            if not (child := os.fork()):
+        def handler(*_: object) -> None:
+            if not (child := fork()):
                 gate.open.set()
             children.append(child)
 
@@ -457,7 +481,7 @@ class TestForks:
             eventually(lambda: children, what="the child")
             gate.open.set()
 
-        old = signal.signal(signal.SIGUSR2, fork)
+        old = signal.signal(signal.SIGUSR2, handler)
         try:
             aside = in_thread(beside)
             code = 1
@@ -471,6 +495,28 @@ class TestForks:
             signal.signal(signal.SIGUSR2, old)
         assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
         assert first.outcome().task_id == "first"
+
+    def test_a_push_that_is_about_to_be_sent_by_the_thread_that_forks_continues_in_the_child(
+        self, queue: TaskQueue, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate.open.set()
+        pushes: Any = queue._link._pushes
+        lead, children = pushes._lead, list[int]()
+
+        def forking(entry: Any) -> None:
+            if children:
+                lead(entry)
+            else:
+                children.append(fork())
+
+        monkeypatch.setattr(pushes, "_lead", forking)
+        code = 1
+        try:
+            code = 0 if queue.push(task("both")).task_id == "both" else 1
+        finally:
+            if children == [0]:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -187,12 +187,10 @@ def test_every_include_is_used(lua_folder: Path, sources: list["Source"]) -> Non
     assert used == {path.stem for path in (lua_folder / "includes").iterdir()}
 
 
-def test_a_script_includes_only_what_it_uses(source: "Source") -> None:
+def test_a_script_includes_only_what_it_uses(source: "Source", lua_folder: Path) -> None:
     """A name that the include defines is used outside it."""
-    pieces = re.split(r"^-- file: (\S+)\n", script(source.name).text, flags=re.MULTILINE)
-    texts: dict[str, str] = {}
-    for path, text in zip(["main", *pieces[1::2]], pieces[0::2], strict=True):
-        texts[path] = texts.get(path, "") + text
+    paths = [f"{source.name}.lua", *(f"includes/{name}.lua" for name in sorted(source.includes))]
+    texts = {path: (lua_folder / path).read_text() for path in paths}
     for path, text in texts.items():
         if path.startswith("includes/"):
             defined = re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)

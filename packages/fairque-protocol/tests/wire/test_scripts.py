@@ -59,10 +59,28 @@ def test_an_include_may_include(put: Put) -> None:
 def test_after_eight_files_the_rest_is_in_a_separate_function(put: Put) -> None:
     names = "abcdefghijklmnop"
     includes = {name: f"local {name} = 1\n" for name in names}
-    main = "".join(f'--- @include "{name}"\n' for name in names) + "return a + p\n"
+    main = "".join(f'--- @include "{name}"\n' for name in names) + f"return {' + '.join(names)}\n"
     code = [line for line in expand("main", put(main, **includes)).splitlines() if not line.startswith("--")]
     assert [place for place, line in enumerate(code) if line == "return (function()"] == [6, 15]
-    assert code[-3:] == ["return a + p", "end)()", "end)()"]
+    assert code[-3:] == [f"return {' + '.join(names)}", "end)()", "end)()"]
+
+
+def test_what_nothing_refers_to_is_left_out(put: Put) -> None:
+    lines = [
+        'local A, B = "used", 1',
+        "local UNUSED = {1, 2}",
+        "local CALLED = {f()}",
+        "local function short() return A end",
+        "local function long()",
+        "  if A then return short() end",
+        "end",
+        "local function unused()",
+        "  return also_unused()",
+        "end",
+        "local function also_unused() return long() end -- unused",
+        "return long()",
+    ]
+    assert expand("main", put("\n".join(lines))).splitlines() == [lines[0], *lines[2:7], lines[-1]]
 
 
 def test_a_cycle_is_reported_with_all_its_files(put: Put) -> None:

@@ -102,7 +102,7 @@ class GroupCommit:
         """Forget the pushes of other threads in a forked child; one of this thread goes alone."""
         self._lock = threading.Lock()
         self._threads = set()
-        entries = [*self._under_way, *self._waiting]
+        entries = [*self._under_way, *self._waiting, *((self._leader,) if self._leader else ())]
         self._leader, self._under_way, self._waiting = None, (), deque()
         for entry in entries:
             entry.settle(_ALONE)

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -12,6 +13,10 @@ from fairque.protocol.errors import ProtocolError
 
 __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
+#: A function at the outermost level of a file, which ends on the same line or at the next ``end`` without indentation,
+#: or a constant on one line, which calls nothing.
+_DEFINITION = re.compile(r"^local (?:function (\w+)\(|(\w+) = (?:[^({]*|\{[^({]*\})$)")
+_WORD = re.compile(r"\w+")
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: After this many files the rest is nested in a function. When Lua creates a function, it searches the local variables
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
@@ -70,7 +75,8 @@ def load_scripts() -> None:
 def expand(name: str, folder: Traversable) -> str:
     """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
 
-    After every `_LEVEL` of them the rest is wrapped in a function, which is called at once.
+    After every `_LEVEL` of them the rest is wrapped in a function, which is called at once. Functions and constants to
+    which nothing refers are left out: a script creates them again in each call.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.
@@ -105,4 +111,35 @@ def expand(name: str, folder: Traversable) -> str:
 
     add(f"{name}.lua", ())
     lines.extend(["end)()"] * (len(seen) // _LEVEL))
-    return "\n".join(lines) + "\n"
+    return "\n".join(_without_unused(lines)) + "\n"
+
+
+def _without_unused(lines: list[str]) -> list[str]:
+    """Leave out definitions to which only definitions refer that are left out themselves."""
+    pieces = list(_pieces(lines))
+    used, new = set[str](), _words(line for name, piece in pieces if not name for line in piece)
+    while new:
+        used |= new
+        new = _words(line for name, piece in pieces if name in new for line in piece) - used
+    return [line for name, piece in pieces if not name or name in used for line in piece]
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield definitions with their names, and the lines between them."""
+    piece = list[str]()
+    for line in lines:
+        started = None if piece else _DEFINITION.match(line)
+        if started and (started[2] or line.partition("--")[0].rstrip().endswith(" end")):
+            yield started[1] or started[2], [line]
+        elif started or piece:
+            piece.append(line)
+            if line == "end":
+                yield _DEFINITION.match(piece[0])[1], piece  # type: ignore[index]  # it has just matched
+                piece = []
+        else:
+            yield "", [line]
+    yield "", piece
+
+
+def _words(lines: Iterable[str]) -> set[str]:
+    return {word for line in lines for word in _WORD.findall(line.partition("--")[0])}
