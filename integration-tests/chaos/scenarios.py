@@ -197,9 +197,9 @@ def short_tasks(stage: Stage) -> None:
         stage.push(f"first{number}", func=product.FUNCTIONS[number % 2], payload=None)
         stage.wait_finished(number + 1, 10)
     one, other = product.FUNCTIONS
-    # In one call, so that all of them are in the lane when the second one holds it up.
-    funcs = {"before": one, product.HANGS: one, "after1": one, "after2": other}
-    stage.push_tasks(*(Task(task_id=name, user_id="ann", func=func) for name, func in funcs.items()))
+    # In one call, so that one pop takes them all.
+    together = {"before": one, product.HANGS: one, "after1": one, "after2": other}
+    stage.push_tasks(*(Task(task_id=name, func=func, user_id="ann") for name, func in together.items()))
     # What has not ended by then never does.
     stage.wait_finished(15, 3)
     if stage.queue.info().totals["finished"] >= 15:

@@ -163,6 +163,22 @@ class TestThreads:
         assert [thread.outcome().task_id for thread in threads] == ["first", "a", "a", "a"]
         assert gate.sizes == [1, 3]
 
+    def test_each_may_push_tasks_before_those_on_which_they_depend(
+        self, queue: TaskQueue, gate: Gate, pushing: Pushing
+    ) -> None:
+        threads = pushing(
+            lambda: queue.push(task("first")),
+            lambda: queue.push_many([task("b", depends_on="a"), task("a"), task("c")]),
+            lambda: queue.push(task("alone")),
+            lambda: queue.push_many([task("f", depends_on=["d", "e"]), task("d"), task("e", depends_on="d")]),
+        )
+        gate.open.set()
+        _, one, alone, other = [thread.outcome() for thread in threads]
+        assert gate.sizes == [1, 7]
+        assert [h.task_id for h in [*one, alone, *other]] == ["b", "a", "c", "alone", "f", "d", "e"]
+        states = [h.state() for h in [*one, alone, *other]]
+        assert [state is TaskState.DEFERRED for state in states] == [True, False, False, False, True, False, True]
+
     def test_those_of_one_user_are_stored_in_the_order_in_which_they_came(
         self, queue: TaskQueue, gate: Gate, pushing: Pushing, worker: Any
     ) -> None:

@@ -1,13 +1,16 @@
 """Handlers: which function a task calls, and what happens when there is none."""
 
+import inspect
 from typing import Any
 
 import pytest
 
-from fairque.protocol.errors import FairqueError, InvalidTask, UnknownFunction
+from fairque.protocol.errors import FairqueError, InvalidTask, OutputMissing, UnknownFunction
 from fairque.protocol.model.context import set_current_context
 from fairque.protocol.model.registry import Registry
+from fairque.protocol.model.xcom import Pull, mark_xcom
 from fairque.worker import FunctionTaskHandler, Task, TaskContext, TaskHandler, current_context
+from fairque.worker.handling.handler import Kind, kind_of
 
 
 def context_of(task: Task[Any]) -> TaskContext:
@@ -124,3 +127,45 @@ def test_a_parameter_of_the_type_of_the_context_gets_it(args: list[int], kwargs:
 async def test_a_coroutine_gets_it_too() -> None:
     assert await run(FunctionTaskHandler([__name__]), func=f"{__name__}:later", args=[2]) == 3
     assert await later(2) == 2
+
+
+def test_what_a_call_means_is_known_after_the_first_call_and_until_the_function_is_replaced() -> None:
+    registry = Registry()
+    handler = FunctionTaskHandler(registry=registry)
+
+    def plain() -> int:
+        return 1
+
+    async def coroutine() -> int:
+        return 2
+
+    def pulls(value: object) -> None:
+        """Read from the server."""
+
+    mark_xcom(pulls, pulls=[Pull("value", "key", None)])
+
+    for function in (plain, coroutine, pulls):
+        registry.register(function, function.__name__)
+        assert handler.kind(function.__name__) is Kind.OTHER
+    for name in ("plain", "coroutine"):
+        returned = run(handler, func=name)
+        if inspect.iscoroutine(returned):
+            returned.close()
+    assert (handler.kind("plain"), handler.kind("coroutine")) == (Kind.CALL, Kind.COROUTINE)
+    with pytest.raises(OutputMissing):
+        run(handler, func="pulls")
+    assert handler.kind("pulls") is Kind.OTHER
+    assert (handler.kind(None), handler.kind("unknown")) == (Kind.OTHER, Kind.OTHER)
+
+
+def test_a_function_that_only_claims_to_create_a_coroutine_is_not_called_on_the_loop() -> None:
+    class Odd(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """A plain method."""
+
+    class Later(TaskHandler):
+        async def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """A coroutine."""
+
+    assert kind_of(Odd(), Task(user_id="ann")) is Kind.OTHER
+    assert kind_of(Later(), Task(user_id="ann")) is Kind.COROUTINE

@@ -99,11 +99,13 @@ class LaneBench(Bench):
 
     def __init__(self) -> None:
         self.registry = Registry()
-        super().__init__(4, handler=FunctionTaskHandler(registry=self.registry), kept=())
+        self.functions = FunctionTaskHandler(registry=self.registry)
+        super().__init__(4, handler=self.functions, kept=())
 
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
         name = f"f{len(self.registry.names())}"
         self.registry.register(function, name)
+        self.functions._plan(name)
         usual = self.executor._usual
         usual.measures(name)
         usual.note(name, 1.0, 0.0, in_lane=False)

@@ -120,8 +120,9 @@ class Stage:
         self.inside = self.most_inside = 0
         self.released = False
         self.registry = Registry()
+        self.handler = FunctionTaskHandler(registry=self.registry)
         self.executor = Executor(
-            FunctionTaskHandler(registry=self.registry),
+            self.handler,
             3,
             1_000,
             self.ended.append,
@@ -163,6 +164,7 @@ class Stage:
 
         function.__qualname__ = function.__name__ = name
         self.registry.register(function, name)
+        self.handler._plan(name)
         self.executor._usual.measures(name)
         self.executor._usual.note(name, 1.0, 0.0, in_lane=False)
         message = encode_task(Task(task_id=name, func=name, user_id="ann")).data

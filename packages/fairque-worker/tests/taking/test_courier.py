@@ -8,6 +8,7 @@ out. What the real one does is tested beside this.
 import math
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -160,6 +161,9 @@ class Adversary:
     def learn(self, _: Sequence[Ending]) -> None:
         """Nothing."""
 
+    def end_in_children(self, *_: object) -> None:
+        """There are none."""
+
     def call(self, hook: Callable[[], None]) -> bool:
         self.hooks.append(hook)
         return True
@@ -184,6 +188,9 @@ class Adversary:
     def depart(self, _: object, endings: Sequence[Ending], count: int) -> Report:
         assert not self.busy
         report = Report(list(endings), count)
+        if self.losses and self.chance.random() < LOST:
+            self.losses -= 1
+            raise MemoryError
         self._lose()
         if self.chance.random() < 0.5:
             self._run(report)
@@ -342,7 +349,9 @@ def run(adversary: Adversary) -> None:
         for _ in range(10_000):
             if adversary.phases.phase is not Phase.RUNNING:
                 return
-            adversary.courier.step()
+            # The service retries after a shortage.
+            with suppress(MemoryError):
+                adversary.courier.step()
     raise AssertionError("the burst does not end")
 
 
@@ -364,4 +373,25 @@ def test_a_burst_ends_when_all_that_it_could_run_has_ended_once(seed: int) -> No
         queue = adversary.queue
         assert (queue.runnable, queue.to_tell, queue.running) == ([], [], {})
         assert len(queue.ended) == len(set(queue.ended)) == queue.made
+        assert len(adversary.courier.book) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_courier_that_is_stopped_at_any_moment_keeps_no_task(seed: int) -> None:
+    for number in range(100):
+        chance = random.Random(f"stop:{seed}:{number}")  # noqa: S311 - a seed makes a run what it is
+        adversary = Adversary(chance, slots=chance.randint(1, 4), losses=chance.random() < 0.7)
+        for _ in range(chance.randint(1, 9)):
+            adversary.queue.push(children=chance.randint(0, 1))
+        adversary.phases.move(Phase.RUNNING)
+        with patch.object(module, "clock", adversary), patch.object(exchange, "clock", adversary):
+            for _ in range(chance.randint(0, 12)):
+                if adversary.phases.phase is Phase.RUNNING:
+                    with suppress(MemoryError):
+                        adversary.courier.step()
+            adversary.losses = 0
+            adversary.phases.move(Phase.DRAINING)
+            adversary.phases.move(Phase.STOPPING)
+            adversary.courier.step()
+        assert adversary.queue.running == {}
         assert len(adversary.courier.book) == 0

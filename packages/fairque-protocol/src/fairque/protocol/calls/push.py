@@ -8,12 +8,21 @@ from typing import Any
 from attrs import define
 
 from fairque.protocol.durations import to_us
-from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownDependency
+from fairque.protocol.errors import (
+    BatchTooLarge,
+    FairqueError,
+    ProtocolError,
+    QueueFull,
+    TaskConflict,
+    TaskTooLarge,
+    UnknownDependency,
+)
 from fairque.protocol.model.dependencies import parent_lines, parents_first
 from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -182,18 +191,9 @@ def push_batch(keys: QueueKeys, batch: Batch, *, message_limit: int, result_ttl_
     """Build the call that pushes encoded tasks; see `push`."""
 
     def decode(reply: list[Any]) -> list[Pushed]:
-        code = reply[0]
-        if code == Status.CONFLICT:
-            raise TaskConflict(text(reply[1]))
-        if code == Status.TOO_LARGE:
-            raise TaskTooLarge(text(reply[1]), reply[2], message_limit)
-        if code == Status.FULL:
-            raise _full(keys, text(reply[1]), *map(int, reply[2:]))
-        if code == Status.UNKNOWN_PARENT:
-            task_id, parent_id = text(reply[1]), text(reply[2])
-            raise UnknownDependency(task_id, parent_id, keys.name, _argument(batch.tasks, task_id, parent_id))
-        answers = checked(keys, reply)
-        pushed = list(map(_pushed, answers[1::3], answers[2::3], answers[3::3]))
+        if reply[0] != _OK:
+            raise _refusal(keys, batch, message_limit, reply)
+        pushed = list(map(_pushed, reply[1::3], reply[2::3], reply[3::3]))
         if not batch.edges:
             return pushed
         return [result for _, result in sorted(zip(batch.order, pushed, strict=True), key=lambda pair: pair[0])]
@@ -201,10 +201,31 @@ def push_batch(keys: QueueKeys, batch: Batch, *, message_limit: int, result_ttl_
     return Call("push", keys, (message_limit, result_ttl_ms, *batch.args), decode)
 
 
+def _refusal(keys: QueueKeys, batch: Batch, message_limit: int, reply: list[Any]) -> FairqueError:
+    """Return the error of a push that stored nothing.
+
+    Raises:
+        FairqueError: An error that any script may report.
+    """
+    code = reply[0]
+    if code == Status.CONFLICT:
+        return TaskConflict(text(reply[1]))
+    if code == Status.TOO_LARGE:
+        return TaskTooLarge(text(reply[1]), reply[2], message_limit)
+    if code == Status.FULL:
+        return _full(keys, text(reply[1]), *map(int, reply[2:]))
+    if code == Status.UNKNOWN_PARENT:
+        task_id, parent_id = text(reply[1]), text(reply[2])
+        return UnknownDependency(task_id, parent_id, keys.name, _argument(batch.tasks, task_id, parent_id))
+    checked(keys, reply)
+    return ProtocolError(f"queue {keys.name!r}: a push was answered with the unknown code {shown(code)}")
+
+
 def _pushed(code: int, state: bytes, task_id: bytes) -> Pushed:
     return Pushed(_STATUSES[code], _STATES[state], text(task_id))
 
 
+_OK = int(Status.OK)
 _STATUSES = {int(status): status for status in Status}
 _STATES: dict[bytes, TaskState | None] = {b"": None, **{state.encode(): state for state in TaskState}}
 

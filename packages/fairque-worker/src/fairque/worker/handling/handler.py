@@ -153,9 +153,13 @@ class FunctionTaskHandler(TaskHandler):
         return pushed(plan.use, value, ctx) if plan.use.pushes else value
 
     def kind(self, name: str | None) -> Kind:
-        """Return what a call of the function with this name means; for workers."""
+        """Return what a call of the function with this name means; for workers. OTHER before its first call."""
+        # Not determined here: reading its annotations may run user code.
+        plan = None if name is None else self._plans.get(name)
+        if name is None or plan is None:
+            return Kind.OTHER
         try:
-            return Kind.OTHER if name is None else self._plan(name).kind
+            return plan.kind if self._registry.find(name, self._modules).func is plan.func else Kind.OTHER
         except FairqueError:
             # The attempt will say why.
             return Kind.OTHER

@@ -190,7 +190,7 @@ class Exchange:
 
     def _land_report(self, trip: Trip, report: Report, seconds: float | None) -> None:
         self._outbox.patient = False
-        lost = False
+        lost, failed = False, None
         try:
             self._reporter.land(self.line, report, seconds)
             self.gather()
@@ -200,7 +200,10 @@ class Exchange:
                 self.trip = None
                 takes = self._takes()
                 number = portion(len(self.endings), others) if takes else len(self.endings)
-                lost = not self._depart(number, takes=takes, granted=granted, reported=len(trip.endings))
+                try:
+                    lost = not self._depart(number, takes=takes, granted=granted, reported=len(trip.endings))
+                except Exception as error:  # noqa: BLE001 - such as a shortage: what was granted has to be started
+                    failed = error
             self.trip = None if self.trip is trip else self.trip
             popped = self._reporter.settle(report)
         except BaseException as error:
@@ -216,6 +219,8 @@ class Exchange:
         if popped is not None:
             self._settle(popped, trip.count, trip.held_until, current=trip.current)
         self.outlook.answer_lost = self.outlook.answer_lost or lost
+        if failed is not None:
+            raise failed
 
     def _depart(self, number: int, *, takes: bool, granted: int = 0, reported: int = 0) -> bool:
         """Send the first endings, and take as many tasks as are free then; do not wait for the answers.
