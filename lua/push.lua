@@ -11,6 +11,7 @@
     parent} depends on an unknown task | {-7, user, most, waiting, pause_ms} too many waiting tasks, of the user or ('')
     of the queue | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED, NEW -> DEFERRED, NEW -> CANCELED ]]
+--- @include "quick_push"
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -177,7 +177,7 @@ def test_a_script_is_short(source: "Source") -> None:
 def test_an_include_is_shorter_and_has_a_description(lua_folder: Path) -> None:
     for path in (lua_folder / "includes").iterdir():
         lines = path.read_text().splitlines()
-        assert len(lines) <= 100, path.name
+        assert len(lines) <= 150, path.name
         assert max(map(len, lines)) <= 120, path.name
         assert lines[0].startswith(f"-- {path.stem}: "), path.name
 
@@ -192,7 +192,7 @@ def test_a_script_includes_only_what_it_uses(source: "Source", lua_folder: Path)
     paths = [f"{source.name}.lua", *(f"includes/{name}.lua" for name in sorted(source.includes))]
     texts = {path: (lua_folder / path).read_text() for path in paths}
     for path, text in texts.items():
-        if path.startswith("includes/"):
+        if path.startswith("includes/") and not path.startswith("includes/quick_"):
             defined = re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)
             others = "\n".join(other for name, other in texts.items() if name != path)
             assert any(re.search(rf"\b{name}\b", others) for name in defined), path

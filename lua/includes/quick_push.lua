@@ -1,0 +1,116 @@
+-- quick_push: stores plain tasks without the functions of the rest of the script, whose definitions alone cost more
+-- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
+-- do the same: a test compares them.
+--- @include "call"
+repeat
+  local argv, read, size = ARGV, redis.pcall, #ARGV
+  if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
+    or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
+  local limit = tonumber(argv[1])
+  if limit > 1048576 then break end
+  local meta = read("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog", "born")
+  local stored = read("GET", P .. "g")
+  if meta.err or meta[1] ~= "1" or meta[4] or (meta[5] and meta[5] ~= "0") or not meta[6] or type(stored) ~= "string"
+    or #stored < 83 then break end
+  local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
+    struct.unpack("<BBBdddddddddd", stored)
+  -- NaN is in no range.
+  if version ~= 1 or not (V >= 0 and V < 2 ^ 52 and aseq >= 0 and aseq < 2 ^ 52 and queued >= 0 and queued < 2 ^ 52
+    and pushed >= 0 and pushed < 2 ^ 52 and shift >= 0 and shift < 2 ^ 42 and clk >= 0 and clk < 2 ^ 52) then break end
+  local now
+  if meta[2] then now = meta[2] == "1" and tonumber(read("GET", P .. "now")) or nil else
+    local time = read("TIME")
+    now = time[1] * 1000000 + time[2]
+  end
+  if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
+  now = now + shift * 1000
+
+  -- Each task is plain and new.
+  local keys, seen_ids, owners, total, plain = {}, {}, {}, 0, true
+  for first = 3, size, 11 do
+    local id, user, message = argv[first], argv[first + 1], argv[first + 10]
+    local timeout, cost = argv[first + 4], argv[first + 5]
+    total = total + #message
+    plain = argv[first + 2] == "3" and argv[first + 3] == "" and argv[first + 6] == "" and argv[first + 7] == "0"
+      and argv[first + 9] == "" and #message <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
+      and #id <= 128 and user ~= "" and #user <= 128 and not string.find(id .. user, "%c")
+      and string.find(timeout, "^%d+$") and #timeout <= 15
+      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15)
+    if not plain then break end
+    seen_ids[id] = true
+    keys[#keys + 1] = P .. "t:" .. id
+    if not owners[user] then
+      owners[user] = true
+      owners[#owners + 1] = user
+    end
+  end
+  if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end
+
+  -- Each user has work, or becomes runnable as one that comes.
+  local texts, fresh = read("HMGET", P .. "u", unpack(owners)), read("ZCARD", P .. "fresh")
+  if texts.err or type(fresh) ~= "number" then break end
+  local burst, comers = meta[3] == "count" and 8 or 1000000, {}
+  for place, user in ipairs(owners) do
+    local text = texts[place]
+    local S, served, since, ewma, inf, lane = -math.huge, 0, math.floor(now / 1000), 0, 0, 0
+    if text then
+      plain = #text == 37
+      if not plain then break end
+      S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
+      plain = S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53 and ewma >= 0
+        and ewma < 2 ^ 53 and lane <= 2
+      if not plain then break end
+    end
+    if lane == 0 then
+      if fresh == 0 then
+        -- With nobody fresh a second one would have to look at the ring to which the first has gone.
+        plain = #comers == 0
+        local head = read("ZRANGE", P .. "ready", 0, 0, "WITHSCORES")
+        local debt = read("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")
+        if not plain or head.err or debt.err then plain = false break end
+        local tag = tonumber(head[2] or debt[2] or 0)
+        plain = tag and tag > -(2 ^ 52) and tag < 2 ^ 52
+        if not plain then break end
+        V = math.max(V, tag)
+      end
+      local comes_fresh = inf == 0 and S <= V + burst
+      S = math.max(S, V)
+      if comes_fresh then aseq, fresh = aseq + 1, fresh + 1 end
+      comers[#comers + 1] = {
+        user, comes_fresh and "fresh" or "ready", comes_fresh and string.format("%d", aseq) or S, text,
+        struct.pack("<ddddI4B", S, served, since, ewma, inf, comes_fresh and 1 or 2),
+      }
+    end
+  end
+  if not plain then break end
+
+  local values, places, reply, format = {}, {}, {1}, string.format
+  for first = 3, size, 11 do
+    local id, user, message, at = argv[first], argv[first + 1], argv[first + 10], #values
+    clk = math.max(now, clk + 1)
+    values[at + 1], values[at + 2] = P .. "m:" .. id, message
+    values[at + 3], values[at + 4] = P .. "t:" .. id, cmsgpack.pack({
+      state = "QUEUED", user = user, digest = argv[first + 8], pushed_at = math.floor(now / 1000),
+      bytes = #message > 30000 and #message or nil, cost = argv[first + 5] ~= "" and tonumber(argv[first + 5]) or nil,
+      timeout = argv[first + 4] ~= "3600000" and tonumber(argv[first + 4]) or nil,
+    })
+    local of_user = places[user]
+    if not of_user then
+      of_user = {}
+      places[user] = of_user
+    end
+    of_user[#of_user + 1], of_user[#of_user + 2] = format("%d", clk - 120000000), id
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, "QUEUED", id
+  end
+  for user, of_user in pairs(places) do call("ZADD", P .. "n:" .. user, unpack(of_user)) end
+  for _, comer in ipairs(comers) do
+    call("ZADD", P .. comer[2], comer[3], comer[1])
+    if comer[4] then call("ZREM", P .. "owe", comer[1]) else call("ZADD", P .. "users", "0", comer[1]) end
+    call("HSET", P .. "u", comer[1], comer[5])
+  end
+  call("MSET", unpack(values))
+  call("SET", P .. "g", struct.pack("<BBBdddddddddd", version, bs, cg, V, aseq, est0, pop_at, queued + #keys,
+    pushed + #keys, finished, now, shift, clk) .. string.sub(stored, 84))
+  if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
+  do return reply end
+until true
