@@ -75,7 +75,7 @@ class Pair:
 
     @staticmethod
     def _task(user: str, kind: str, task_id: str) -> "Task[Any]":
-        fields: dict[str, Any] = {
+        fields: dict[str, dict[str, Any]] = {
             "plain": {},
             "known": {},
             "cost": {"cost": 0.25},
@@ -85,8 +85,8 @@ class Pair:
             "low": {"priority": Priority.LOW},
             "later": {"delay": 0.5},
             "unique": {"dedup_key": "k"},
-        }[kind]
-        return Task(task_id=task_id, user_id=user, func="f", **fields)
+        }
+        return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
 KINDS = ["plain"] * 8 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
