@@ -1,6 +1,7 @@
 """The setup of one scenario: a producer and workers that are controlled step by step, each behind its own proxy."""
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from fairque.protocol.model.registry import Registry
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker import FunctionTaskHandler, Worker, current_context
 from fairque.worker.consumer import Consumer
+from fairque.worker.running import usual
 from fairque.worker.settings import WorkerSection, WorkerSettings
 
 __all__ = ["LEASE", "PLAN", "Hand", "Product", "Stage"]
@@ -54,6 +56,8 @@ class Product:
         registry.register(self._one, "one")
         registry.register(self._other, "other")
         settings = _settings(name, proxy)
+        # Whatever the machine: on a slow one no function would be short.
+        usual._SHORT_US = usual._WAITING_US = math.inf
         self.worker = Worker(settings, FunctionTaskHandler(registry=registry))
         self.worker.start()
 
