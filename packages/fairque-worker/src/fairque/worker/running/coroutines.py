@@ -126,13 +126,10 @@ class Coroutines:
         task = job.task
         if task is None:
             raise RuntimeError("the task of the job is not decoded")
-        started = clock.monotonic()
-        context = self._attempts.begin(job, task, started)
+        context = self._attempts.begin(job, task, clock.monotonic())
         variables = self._attempts.contexts.fresh()
         variables.run(set_current_context, context)
-        attempt = self._attempt(job, partial(self._handle, job, task, context), variables)
-        attempt.started = started
-        return attempt
+        return self._attempt(job, partial(self._handle, job, task, context), variables)
 
     def _handle(self, job: Job, task: Task[Any], context: TaskContext) -> Any:
         if not job.lease.held():

@@ -195,7 +195,7 @@ class Attempt:
     Attributes:
         loop: Where it runs.
         job: Its task.
-        started: When it began, on the monotonic clock.
+        started: When it began, on the monotonic clock; 0 if it begins with its first step.
         overdue: Whether its timeout is over, so that its ending is a failure in any case.
         cancels: How often it was canceled.
         cancel_delivered: Whether the loop has run the last cancelation: if not, something blocks the loop.
@@ -255,6 +255,8 @@ class Attempt:
 
     async def _run(self) -> None:
         self._awaiting = True
+        # Not before: others of its group that came first are not its run time.
+        self.started = self.started or clock.monotonic()
         pid = os.getpid()
         # Another attempt, which still runs, may have changed it.
         self.loop.restore()
