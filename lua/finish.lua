@@ -9,6 +9,7 @@
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> FINISHED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "quick_finish"
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

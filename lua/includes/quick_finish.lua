@@ -1,0 +1,114 @@
+-- quick_finish: ends plain attempts without the functions of the rest of the script, as quick_push stores plain tasks.
+-- Nobody waits for a plain task, no other depends on it, and it has stored no values.
+--- @include "call"
+repeat
+  local argv, read, size = ARGV, redis.pcall, #ARGV
+  if size < 6 or (size - 1) % 5 ~= 0 or size > 1 + 5 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 15 then
+    break
+  end
+  local meta = read("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "born")
+  local stored = read("GET", P .. "g")
+  if meta.err or meta[1] ~= "1" or meta[4] or not meta[5] or type(stored) ~= "string" or #stored < 83 then break end
+  local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
+    struct.unpack("<BBBdddddddddd", stored)
+  -- NaN is in no range.
+  if version ~= 1 or not (V >= 0 and V < 2 ^ 52 and est0 >= 1 and est0 < 2 ^ 52 and finished >= 0 and finished < 2 ^ 52
+    and shift >= 0 and shift < 2 ^ 42) then break end
+  local now
+  if meta[2] then now = meta[2] == "1" and tonumber(read("GET", P .. "now")) or nil else
+    local time = read("TIME")
+    now = time[1] * 1000000 + time[2]
+  end
+  if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
+  now = now + shift * 1000
+  local now_ms, counted, plain = math.floor(now / 1000), meta[3] == "count", true
+
+  -- Each attempt is held by its caller, and its task is plain.
+  local keys, number = {}, 0
+  for first = 2, size, 5 do
+    local ran = argv[first + 2]
+    if argv[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then plain = false end
+    number = number + 1
+    keys[number] = P .. "t:" .. argv[first]
+  end
+  if not plain then break end
+  local texts, tasks, owners, places = read("MGET", unpack(keys)), {}, {}, {}
+  if texts.err then break end
+  for place = 1, number do
+    local first = 5 * place - 3
+    local sound, r = pcall(cmsgpack.unpack, texts[place] or "")
+    plain = sound and type(r) == "table" and r.state == "STARTED" and r.token == argv[first + 1]
+      and type(r.user) == "string" and type(r.charged) == "number" and r.charged >= 0 and r.charged < 2 ^ 53
+      and type(r.pushed_at) == "number" and r.pushed_at >= 0 and r.pushed_at < 2 ^ 53 and type(r.attempt) == "number"
+      and type(r.score) == "number" and not (r.kids or r.watch or r.dedup or r.xcom or r.keep or tasks[argv[first]])
+      and string.find(r.token, "^%d+:") and true or false
+    if not plain then break end
+    tasks[place], tasks[argv[first]] = r, true
+    if not places[r.user] then
+      owners[#owners + 1] = r.user
+      places[r.user] = #owners
+    end
+  end
+  if not plain then break end
+  local users, records = read("HMGET", P .. "u", unpack(owners)), {}
+  if users.err then break end
+  for place, text in ipairs(users) do
+    if not text or #text ~= 37 then plain = false break end
+    local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
+    plain = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
+      and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
+    if not plain then break end
+    records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
+  end
+  if not plain or read("LLEN", P .. "pending") ~= 0 then break end
+  local held = read("ZRANGEBYSCORE", P .. "held", "-inf", string.format("%d", now_ms), "LIMIT", 0, 1)
+  local old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
+  if held.err or held[1] or old.err then break end
+
+  local ids, values, gone, kept, reply, format = {}, {}, {}, {}, {1}, string.format
+  local forget_at = format("%d", now_ms + tonumber(argv[1]))
+  for place = 1, number do
+    local first, r = 5 * place - 3, tasks[place]
+    local u, id, spent = records[places[r.user]], argv[first], r.charged
+    if not counted then
+      spent = math.max(1000, math.min(tonumber(argv[first + 2]), now - tonumber(string.match(r.token, "^%d+"))))
+      u.S = u.S + (spent - r.charged)
+      local average = u.ewma > 0 and u.ewma or spent
+      u.ewma = math.floor(average + (spent - average) / 8)
+      est0 = est0 + (spent - est0) / 8
+    end
+    u.served, u.inf = math.min(2 ^ 53 - 1, u.served + spent), math.max(0, u.inf - 1)
+    r.state, r.ended_at = "FINISHED", now_ms
+    values[#values + 1], values[#values + 2] = keys[place], cmsgpack.pack(r)
+    if argv[first + 3] ~= "" then values[#values + 1], values[#values + 2] = P .. "r:" .. id, argv[first + 3] end
+    ids[place], gone[place] = id, P .. "m:" .. id
+    kept[2 * place - 1], kept[2 * place] = forget_at, id
+    reply[2 * place], reply[2 * place + 1] = 1, "FINISHED"
+  end
+  for _, id in ipairs(old) do
+    for _, kind in ipairs({"t:", "m:", "r:", "p:"}) do gone[#gone + 1] = P .. kind .. id end
+  end
+  call("DEL", unpack(gone))
+  call("ZREM", P .. "running", unpack(ids))
+  if old[1] then
+    call("ZREM", P .. "kept", unpack(old))
+    call("ZREM", P .. "dead", unpack(old))
+  end
+  call("ZADD", P .. "kept", unpack(kept))
+  call("MSET", unpack(values))
+  for place, u in ipairs(records) do
+    local user, debt = owners[place], u.lane == 0 and u.S > V
+    if u.lane == 2 and u.S ~= u.before then call("ZADD", P .. "ready", u.S, user) end
+    if debt and u.S ~= u.before then call("ZADD", P .. "owe", u.S, user) end
+    if u.lane == 0 and not debt then call("ZREM", P .. "owe", user) end
+    if u.lane == 0 and not debt and u.inf == 0 then
+      call("HDEL", P .. "u", user)
+      call("ZREM", P .. "users", user)
+    else
+      call("HSET", P .. "u", user, struct.pack("<ddddI4B", u.S, u.served, u.since, u.ewma, u.inf, u.lane))
+    end
+  end
+  call("SET", P .. "g", struct.pack("<BBBdddddddddd", version, bs, cg, V, aseq, est0, pop_at, queued, pushed,
+    finished + number, now, shift, clk) .. string.sub(stored, 84))
+  do return reply end
+until true
