@@ -31,6 +31,8 @@ class _Alone(Enum):
 
 
 _ALONE: Final = _Alone.ALONE
+#: How often a thread that waits looks whether there still is a leader.
+_LOOK_SECONDS: Final = 1.0
 
 #: What became of one push: the answers for its tasks, an error, or that it has to be pushed alone.
 _Outcome: TypeAlias = list[Pushed] | Exception | _Alone
@@ -56,12 +58,14 @@ class _Entry:
 
     Attributes:
         batch: Its tasks.
+        thread: The thread.
         wake: Released once the push has an outcome, or its thread has to lead.
         outcome: What became of it; None at first.
         left: Whether its thread no longer waits, since it was interrupted.
     """
 
     batch: Batch
+    thread: int
     wake: threading.Lock = field(factory=threading.Lock)
     outcome: _Outcome | None = None
     left: bool = False
@@ -95,13 +99,14 @@ class GroupCommit:
         self._leader: _Entry | None = None
         self._under_way: Sequence[_Entry] = ()
         self._waiting: deque[_Entry] = deque()
-        self._threads: set[int] = set()
+        # The push of each thread that is in `push`.
+        self._threads: dict[int, _Entry] = {}
         inherits(self)
 
     def start_over(self) -> None:
         """Forget the pushes of other threads in a forked child; one of this thread goes alone."""
         self._lock = threading.Lock()
-        self._threads = set()
+        self._threads = {}
         entries = [*self._under_way, *self._waiting, *((self._leader,) if self._leader else ())]
         self._leader, self._under_way, self._waiting = None, (), deque()
         for entry in entries:
@@ -117,10 +122,11 @@ class GroupCommit:
         if thread in self._threads:
             # It is called by the handler of a signal, which has interrupted another push of this thread.
             return self._push(batch)
-        entry = _Entry(batch)
+        entry = _Entry(batch, thread)
         try:
-            self._threads.add(thread)
+            self._threads[thread] = entry
             with self._lock:
+                self._replace_lost_leader()
                 if self._leader is None:
                     self._leader = entry
                 else:
@@ -128,13 +134,14 @@ class GroupCommit:
             while entry.outcome is None:
                 if self._leader is entry:
                     self._lead(entry)
-                else:
-                    entry.wake.acquire()
+                elif not entry.wake.acquire(timeout=_LOOK_SECONDS):
+                    with self._lock:
+                        self._replace_lost_leader()
         finally:
             try:
                 self._leave(entry)
             finally:
-                self._threads.discard(thread)
+                self._threads.pop(thread, None)
         outcome = entry.outcome
         if isinstance(outcome, list):
             return outcome
@@ -180,6 +187,12 @@ class GroupCommit:
                 self._hand_over(entry)
             raise
 
+    def _replace_lost_leader(self) -> None:
+        """Let another thread lead if an exception of a signal took the leader away before it could hand over."""
+        leader = self._leader
+        if leader is not None and self._threads.get(leader.thread) is not leader:
+            self._hand_over(leader)
+
     def _hand_over(self, entry: _Entry) -> None:
         entry.left = True
         if self._leader is entry:
@@ -221,6 +234,7 @@ class AsyncGroupCommit:
         """Forget all pushes: at first, and in a forked child, where their event loop does not run."""
         self._busy = False
         self._waiting: deque[_AsyncEntry] = deque()
+        self._together: list[_AsyncEntry] = []
         self._task: asyncio.Task[None] | None = None
 
     async def push(self, batch: Batch) -> list[Pushed]:
@@ -246,21 +260,27 @@ class AsyncGroupCommit:
         self._busy = bool(self._waiting)
         if self._busy:
             self._task = asyncio.get_running_loop().create_task(self._push_waiting(), name="fairque-pushes")
+            # Not at the end of the task itself, which may be canceled before its first step.
+            self._task.add_done_callback(self._finish)
 
     async def _push_waiting(self) -> None:
-        together: list[_AsyncEntry] = []
-        try:
-            while self._waiting:
-                number = number_of_joinable(one.batch for one in self._waiting)
-                together = [self._waiting.popleft() for _ in range(number)]
-                _settle(together, await self._push_together(together))
-                self._drop_canceled()
-        finally:
-            # Usually each has an outcome. If this task was canceled, each caller continues alone.
-            together += self._waiting
+        while self._waiting:
+            number = number_of_joinable(one.batch for one in self._waiting)
+            self._together = [self._waiting.popleft() for _ in range(number)]
+            _settle(self._together, await self._push_together(self._together))
+            self._drop_canceled()
+
+    def _finish(self, task: "asyncio.Task[None]") -> None:
+        """Usually each push has an outcome. If the task was canceled, each caller continues alone."""
+        if task is not self._task:
+            return
+        left = self._together
+        self._together = []
+        if task.cancelled():
+            left = [*left, *self._waiting]
             self._waiting.clear()
-            _settle(together, [_ALONE] * len(together))
-            self._busy = False
+        _settle(left, [_ALONE] * len(left))
+        self._continue()
 
     async def _push_together(self, together: Sequence[_AsyncEntry]) -> Sequence[_Outcome]:
         batches = [one.batch for one in together]

@@ -83,16 +83,12 @@ class AsyncRunner:
         self.check_loop()
         await self._see_permits(calls)
         packet = pack(calls, self._loaded)
-        await self._turns.acquire()
-        try:
-            pool = await self._opened()
-            return Sent(packet, await pool.send(packet.commands, packet.number))
-        except RedisError as error:
-            self._turns.release()
-            return Sent(packet, None, error)
-        except BaseException:
-            self._turns.release()
-            raise
+        async with self._turns:
+            try:
+                pool = await self._opened()
+                return Sent(packet, await pool.send(packet.commands, packet.number))
+            except RedisError as error:
+                return Sent(packet, None, error)
 
     @cancelable
     async def land(self, sent: Sent[AsyncExchange]) -> list[Any]:
@@ -113,7 +109,6 @@ class AsyncRunner:
     async def abandon(self, sent: Sent[AsyncExchange]) -> None:
         """Do not wait for the answers to calls that were sent by `begin`; see `Runner.abandon`."""
         if sent.exchange is not None:
-            self._turns.release()
             await sent.exchange.abandon()
 
     @cancelable
@@ -228,10 +223,7 @@ class AsyncRunner:
     async def _landed(self, sent: Sent[AsyncExchange]) -> list[Any]:
         if sent.exchange is None:
             raise sent.error or RuntimeError("calls were neither sent nor refused")
-        try:
-            return await self._checked(sent.exchange.pool, sent.packet, await sent.exchange.answers())
-        finally:
-            self._turns.release()
+        return await self._checked(sent.exchange.pool, sent.packet, await sent.exchange.answers())
 
     async def _checked(self, pool: AsyncPool, packet: Packet, answers: list[Any]) -> list[Any]:
         """Return the answers of calls; see `Runner._checked`."""

@@ -25,6 +25,7 @@ from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.pool import Exchange, Pool, Sent, last_of
 from fairque.protocol.runners.subscription import Subscription
+from fairque.protocol.runners.turns import Turns
 from fairque.protocol.runners.visit import visit_if_unclear
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -56,8 +57,9 @@ class Runner:
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
         self._pool: Pool | None = None
-        self._lock = threading.Lock()
-        self._turns = threading.Semaphore(CONCURRENT_CALLS)
+        # The handler of a signal may call this runner while its thread does.
+        self._lock = threading.RLock()
+        self._turns = Turns(CONCURRENT_CALLS)
 
     def run(self, call: Call[T]) -> T:
         """Send one call and return its decoded answer.
@@ -88,15 +90,12 @@ class Runner:
         if self._check:
             self._see_permits(calls)
         packet = pack(calls, self._loaded)
-        self._turns.acquire()
-        try:
-            return Sent(packet, self._opened().send(packet.commands, packet.number))
-        except RedisError as error:
-            self._turns.release()
-            return Sent(packet, None, error)
-        except BaseException:
-            self._turns.release()
-            raise
+        # Only for the sending: the caller may do anything before it lands them, also call this runner.
+        with self._turns:
+            try:
+                return Sent(packet, self._opened().send(packet.commands, packet.number))
+            except RedisError as error:
+                return Sent(packet, None, error)
 
     def land(self, sent: Sent[Exchange]) -> list[Any]:
         """Return the decoded answers to calls that were sent by `begin`, in order.
@@ -116,7 +115,6 @@ class Runner:
     def abandon(self, sent: Sent[Exchange]) -> None:
         """Do not wait for the answers to calls that were sent by `begin`. They may have been run."""
         if sent.exchange is not None:
-            self._turns.release()
             sent.exchange.abandon()
 
     def try_once(self, call: Call[Any]) -> bool:
@@ -279,10 +277,7 @@ class Runner:
     def _landed(self, sent: Sent[Exchange]) -> list[Any]:
         if sent.exchange is None:
             raise sent.error or RuntimeError("calls were neither sent nor refused")
-        try:
-            return self._checked(sent.exchange.pool, sent.packet, sent.exchange.answers())
-        finally:
-            self._turns.release()
+        return self._checked(sent.exchange.pool, sent.packet, sent.exchange.answers())
 
     def _checked(self, pool: Pool, packet: Packet, answers: list[Any]) -> list[Any]:
         """Return the answers of calls, of which those with a script that the server does not have are sent again."""
@@ -307,17 +302,25 @@ class Runner:
         if pool is not None:
             return pool
         with self._lock:
-            if self._pool is None:
-                url = resolve_url(self.settings.url)
-                pool = Pool(client_of(redis, self.settings, url, no_retry()))
-                try:
-                    if self._check:
-                        check_server(pool.info(), self.settings)
-                except BaseException:
-                    pool.close()
-                    raise
-                self._pool = pool
-            return self._pool
+            return self._pool or self._kept(self._new_pool())
+
+    def _new_pool(self) -> Pool:
+        pool = Pool(client_of(redis, self.settings, resolve_url(self.settings.url), no_retry()))
+        try:
+            if self._check:
+                check_server(pool.info(), self.settings)
+        except BaseException:
+            pool.close()
+            raise
+        return pool
+
+    def _kept(self, pool: Pool) -> Pool:
+        """Keep a new pool, unless the handler of a signal came in between and has made one."""
+        if self._pool is None:
+            self._pool = pool
+        else:
+            pool.close()
+        return self._pool
 
     def _page(self, cursor: int, pattern: str, most: int) -> Any:
         return self._connected().scan(cursor, match=pattern, count=most)

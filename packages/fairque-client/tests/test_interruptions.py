@@ -1,0 +1,107 @@
+"""Pushes go on whatever interrupts one of them: an exception of a signal, its handler, or a canceled task."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from fairque.client import AsyncTaskQueue, Task, TaskQueue
+from fairque.protocol.runners.connection import CONCURRENT_CALLS
+from fairque.testing.internal import PATIENCE
+
+
+def task() -> "Task[Any]":
+    return Task(func="m:f", user_id="u")
+
+
+async def test_pushes_continue_after_all_tasks_of_the_loop_were_canceled(
+    fairque_server_url: str, fairque_queue_name: str
+) -> None:
+    """Also the one that pushes what has waited, before its first step."""
+    main = asyncio.current_task()
+    async with AsyncTaskQueue.from_url(fairque_server_url, queue=fairque_queue_name) as queue:
+        await queue.push(task())
+
+        async def shut_down() -> None:
+            await queue.push(task())
+            for other in asyncio.all_tasks():
+                if other not in (asyncio.current_task(), main):
+                    other.cancel()
+
+        await asyncio.gather(shut_down(), queue.push(task()), return_exceptions=True)
+        assert (await asyncio.wait_for(queue.push(task()), PATIENCE)).task_id
+
+
+def test_another_thread_leads_after_an_exception_before_the_leader_could_hand_over(
+    fairque_server_url: str, fairque_queue_name: str
+) -> None:
+    def interrupt(frame: FrameType, *_: Any) -> None:
+        if frame.f_code.co_name == "_leave":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name) as queue:
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                queue.push(task())
+        finally:
+            sys.settrace(before)
+        pushed: list[str] = []
+        others = [threading.Thread(target=lambda: pushed.append(queue.push(task()).task_id)) for _ in range(2)]
+        for other in others:
+            other.start()
+        pushed.append(queue.push(task()).task_id)
+        for other in others:
+            other.join(PATIENCE)
+        assert len(pushed) == 3
+
+
+def test_bulk_pushes_whose_sources_push_wait_for_nobody(fairque_server_url: str, fairque_queue_name: str) -> None:
+    sources = CONCURRENT_CALLS + 6
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name) as queue:
+        all_begun = threading.Barrier(sources)
+
+        def source() -> Iterator["Task[Any]"]:
+            for number in range(1_100):
+                if number == 1_001:
+                    all_begun.wait(PATIENCE)
+                    queue.push(task())
+                yield task()
+
+        threads = [
+            threading.Thread(target=lambda: queue.push_many(source(), chunked=True), daemon=True)
+            for _ in range(sources)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert queue.info().totals["pushed"] == sources * 1_101
+
+
+HANDLER_PUSHES = """
+import signal, sys
+from fairque.client import Task, TaskQueue
+with TaskQueue.from_url(sys.argv[1], queue=sys.argv[2], default_user_id="u") as queue:
+    queue.push(Task(func="m:f"))
+    pushed = []
+    signal.signal(signal.SIGALRM, lambda *_: pushed.append(queue.push(Task(func="m:f")).task_id))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.003)
+    while len(pushed) < 300:
+        queue.push(Task(func="m:f"))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print("done")
+"""
+
+
+def test_the_handler_of_a_signal_may_push_at_any_moment(fairque_server_url: str, fairque_queue_name: str) -> None:
+    command = [sys.executable, "-c", HANDLER_PUSHES, fairque_server_url, fairque_queue_name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own lines
+    assert (done.stdout, done.stderr) == ("done\n", "")
