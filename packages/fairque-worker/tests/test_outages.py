@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -146,13 +147,12 @@ def test_heartbeats_have_their_own_connection(bench: Any, client: Any, inside: A
     heart, consumer = worker._heart._consumer.runner, worker._consumer.runner
     assert heart is not consumer
     assert heart._pool is not consumer._pool
-    # All permits of the other runner are taken, as by calls that wait for a silent server.
-    for _ in range(64):
-        consumer._turns.acquire()
-    lease = client.zscore(f"{bench.keys.prefix}running", task_id)
-    eventually(lambda: client.zscore(f"{bench.keys.prefix}running", task_id) > lease + 400, what="two renewals")
-    for _ in range(64):
-        consumer._turns.release()
+    with ExitStack() as calls:
+        # All turns of the other runner are taken, as by calls that wait for a silent server.
+        for _ in range(64):
+            calls.enter_context(consumer._turns)
+        lease = client.zscore(f"{bench.keys.prefix}running", task_id)
+        eventually(lambda: client.zscore(f"{bench.keys.prefix}running", task_id) > lease + 400, what="two renewals")
 
 
 def test_requests_whose_answers_are_lost_are_sent_again_with_the_same_effect(bench: Any, client: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
 #: Random histories that are compared; many more in a job of its own.
-HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
 USERS = ("a", "b", "c", "zoe")
 
 

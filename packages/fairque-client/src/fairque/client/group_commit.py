@@ -31,7 +31,7 @@ class _Alone(Enum):
 
 
 _ALONE: Final = _Alone.ALONE
-#: How often a thread that waits looks whether there still is a leader.
+#: How often a thread that waits checks whether there still is a leader.
 _LOOK_SECONDS: Final = 1.0
 
 #: What became of one push: the answers for its tasks, an error, or that it has to be pushed alone.
