@@ -1,4 +1,4 @@
-"""Pushes go on whatever interrupts one of them: an exception of a signal, its handler, or a canceled task."""
+"""Pushes continue whatever interrupts one of them: an exception of a signal, its handler, or a canceled task."""
 
 import asyncio
 import subprocess
