@@ -25,11 +25,16 @@ import os
 import sys
 from fairque.protocol.embedded import resolve_url
 
-print(resolve_url(sys.argv[1]), flush=True)
+def say(text):
+    # At once, since both processes write to the same pipe.
+    os.write(1, f"{text}\\n".encode())
+
+
+say(resolve_url(sys.argv[1]))
 if child := os.fork():
-    print(child, flush=True)
+    say(child)
     sys.exit()
-print(resolve_url(sys.argv[1]), flush=True)
+say(resolve_url(sys.argv[1]))
 sys.stdin.read()
 """
 
