@@ -11,7 +11,7 @@ _LONGEST_SECONDS = 5.0
 
 
 class Turns:
-    """A context manager that only so many threads enter at a time, for others wait.
+    """A context manager that only so many threads can be in at a time: the others wait until one leaves.
 
     Unlike a semaphore of `threading` it may be entered by the handler of a signal, at any moment: it has no lock that
     the interrupted thread may hold. After a long wait a thread enters anyway, since a turn may have been lost.
