@@ -18,11 +18,11 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
+--- @include "task"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
 --- @include "wake"
---- @include "task"
 --- @include "conclude"
 --- @include "free_dependents"
 --- @include "leave_running"
@@ -34,7 +34,6 @@
 --- @include "commit"
 --- @include "grant"
 --- @include "describe"
---- @include "sizes"
 -- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
 -- places of a hundred tasks.
 local FULL = 3000000
@@ -43,7 +42,8 @@ local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
 local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
-if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
+if #ARGV ~= 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200
+    or not wanted or wanted < 1 or wanted > 100
   or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two retention times")
 end
@@ -86,7 +86,7 @@ for _ = 1, turns do
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
-    bytes = bytes + (t.r.bytes or SMALL)
+    bytes = bytes + t.bytes
   end
   sync(u)
   put_among_heads(u)

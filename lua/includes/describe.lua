@@ -4,12 +4,9 @@
 local MOST_MESSAGE = 1048576 -- keep equal to push.lua
 
 local function describe(reply, tasks)
-  if #tasks == 0 then return end
-  local keys, size = {}, #reply
-  for index, t in ipairs(tasks) do keys[index] = P .. "m:" .. t.id end
-  local messages = call("MGET", unpack(keys))
-  for index, t in ipairs(tasks) do
-    local r, message = t.r, messages[index] or ""
+  local size = #reply
+  for _, t in ipairs(tasks) do
+    local r, message = t.r, message_of(t.id) or ""
     if #message > MOST_MESSAGE then message = "" end
     reply[size + 1], reply[size + 2], reply[size + 3] = t.id, message, r.token
     reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0

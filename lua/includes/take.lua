@@ -12,7 +12,9 @@ local function take(u, dead_ttl_ms)
   end
   if not popped[1] then return nil end
   count("queued", -1)
+  local message = message_of(popped[1])
   local t = task(popped[1])
+  t.bytes = message and #message or 0
   t.r.score = between(popped[2], -TOP, TOP) or now
   if t.r.state == "QUEUED" then return t end
   if not t.r.state then bury(t, u.id, "the queue of user " .. u.id, dead_ttl_ms) end

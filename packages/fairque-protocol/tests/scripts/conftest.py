@@ -21,7 +21,7 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import USER_RECORD, QueueBench, amend_globals, calls, parse_globals, read_globals
+from fairque.testing.internal import TASK_RECORD, USER_RECORD, QueueBench, amend_globals, calls, parse_globals, read_globals
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -128,6 +128,9 @@ class Bench(QueueBench):
     def snapshot(self, *kinds: str) -> dict[str, Any]:
         """All data of the queue except the clock, by the part of the key after the prefix.
 
+        Of a task: its record at ``t:``, its message at ``m:``, its result at ``r:``, wherever they are stored; and the
+        tasks with a record in ``a``, sorted.
+
         Args:
             kinds: Include only keys with these beginnings.
         """
@@ -138,8 +141,12 @@ class Bench(QueueBench):
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith(RECORDS):
+                if suffix.startswith("t:"):
+                    pipeline.eval(_TASK, 1, name, self.keys.prefix, suffix[2:])
+                elif suffix.startswith("schedule:"):
                     pipeline.eval(_RECORD, 1, name)
+                elif suffix == "a":
+                    pipeline.eval(_ATTEMPTS, 1, name, self.keys.prefix)
                 elif suffix == "u":
                     pipeline.eval(_USERS, 1, name)
                 else:
@@ -147,10 +154,16 @@ class Bench(QueueBench):
             values = pipeline.execute()
         raw = dict(zip(suffixes, values, strict=True))
         found = {suffix: _text(value) for suffix, value in raw.items()}
-        for suffix, value in found.items():
-            if suffix.startswith(RECORDS):
+        for suffix, value in [*found.items()]:
+            if suffix.startswith("schedule:"):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
+            elif suffix.startswith("t:"):
+                found.update(_parts(suffix[2:], *value))
+        attempts = iter(found.pop("a", ()))
+        for task_id, *parts in zip(*[attempts] * 3, strict=True):
+            found.setdefault("a", []).append(task_id)
+            found.update(_parts(task_id, *parts))
         users = iter(found.pop("u", ()))
         for user_id, record in zip(users, users, strict=True):
             found[f"u:{user_id}"] = dict(zip(record[::2], record[1::2], strict=True))
@@ -193,9 +206,6 @@ class Bench(QueueBench):
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
 
-#: Kinds of keys that contain a record.
-RECORDS = ("t:", "schedule:")
-
 _AS_TEXT = """
 local function as_text(record)
   local fields = {}
@@ -207,7 +217,24 @@ local function as_text(record)
 end
 """
 
-#: The fields of a record, numbers as text.
+#: The fields of the record of a task, and its message.
+_TASK = TASK_RECORD + _AS_TEXT + """
+local record, message = read_task(ARGV[1], ARGV[2])
+return {as_text(record), message}
+"""
+
+#: As `_TASK`, of all tasks with a record in the hash, by id.
+_ATTEMPTS = TASK_RECORD + _AS_TEXT + """
+local tasks, ids = {}, redis.call("HKEYS", KEYS[1])
+table.sort(ids)
+for _, id in ipairs(ids) do
+  local record, message = read_task(ARGV[1], id)
+  tasks[#tasks + 1], tasks[#tasks + 2], tasks[#tasks + 3] = id, as_text(record), message
+end
+return tasks
+"""
+
+#: The fields of the record of a schedule, numbers as text.
 _RECORD = _AS_TEXT + 'return as_text(cmsgpack.unpack(redis.call("GET", KEYS[1])))'
 
 #: The ids of all users, and the fields of their records.
@@ -230,6 +257,14 @@ _READ: dict[bytes, Any] = {
     # It has just expired.
     b"none": lambda pipeline, name: pipeline.get(name),
 }
+
+
+def _parts(task_id: str, fields: list[str], message: str) -> dict[str, Any]:
+    """What is stored of a task."""
+    record = dict(zip(fields[::2], fields[1::2], strict=True))
+    result = record.pop("result", None)
+    parts = {f"t:{task_id}": record, f"m:{task_id}": message or None, f"r:{task_id}": result}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _text(value: Any) -> Any:
