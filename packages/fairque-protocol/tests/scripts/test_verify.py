@@ -154,12 +154,23 @@ class Damage:
     def a_record_that_is_cut_off(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
         whole = self.client.get(f"{self.prefix}t:{task_id}")
-        self.client.set(f"{self.prefix}t:{task_id}", whole[:-9])
+        self.client.set(f"{self.prefix}t:{task_id}", whole[:40])
         return "record", task_id
+
+    def a_record_of_an_attempt_that_is_cut_off(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.STARTED)
+        whole = self.client.hget(f"{self.prefix}a", task_id)
+        self.client.hset(f"{self.prefix}a", task_id, whole[:-9])
+        return "record", task_id
+
+    def a_record_of_an_attempt_that_is_gone(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.STARTED)
+        self.client.hdel(f"{self.prefix}a", task_id)
+        return "nowhere", task_id
 
     def a_record_without_a_field(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        amend_record(self.client, f"{self.prefix}t:{task_id}", pushed_at="noon")
+        amend_record(self.client, f"{self.prefix}t:{task_id}", pushed_at=-1)
         return "record", task_id
 
     def a_record_of_another_type(self) -> tuple[str, str]:
@@ -168,22 +179,18 @@ class Damage:
 
     def a_message_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        self.client.delete(f"{self.prefix}m:{task_id}")
+        amend_record(self.client, f"{self.prefix}t:{task_id}", fails=1)
+        self.client.delete(f"{self.prefix}t:{task_id}")
         return "message", task_id
 
     def a_message_of_a_delayed_task_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.SCHEDULED)
-        self.client.delete(f"{self.prefix}m:{task_id}")
+        self.client.delete(f"{self.prefix}t:{task_id}")
         return "message", task_id
 
     def a_message_of_a_deferred_task_that_is_gone(self) -> tuple[str, str]:
-        self.client.delete(f"{self.prefix}m:child")
+        self.client.delete(f"{self.prefix}t:child")
         return "message", "child"
-
-    def a_message_that_was_left_over(self) -> tuple[str, str]:
-        task_id = some(self.queue, TaskState.FINISHED)
-        self.client.set(f"{self.prefix}m:{task_id}", "{}")
-        return "leftover", f"m:{task_id}"
 
     def a_result_that_was_left_over(self) -> tuple[str, str]:
         self.client.set(f"{self.prefix}r:nobody", "1")
@@ -479,14 +486,15 @@ def test_a_task_whose_parent_has_very_many_dependents_is_reported_as_unchecked(q
 
 def test_a_waiting_task_with_an_unreadable_message_is_reported_as_unchecked(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
-    queue.client.set(f"{queue.keys.prefix}m:child", "{")
+    body = queue.client.get(f"{queue.keys.prefix}t:child")
+    queue.client.set(f"{queue.keys.prefix}t:child", body[:-1])
     report = look(queue)
     assert (report.found, report.unseen) == ([], ["the dependencies of tasks whose messages cannot be read"])
 
 
 def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Bench") -> None:
     granted = queue.started()
-    queue.client.delete(f"{queue.keys.prefix}m:t1")
+    queue.client.delete(f"{queue.keys.prefix}t:t1")
     report = look(queue, fix=True)
     assert [(one.kind, one.name, one.fixed) for one in report.found] == [("message", "t1", False)]
     assert report.left == 1
@@ -505,7 +513,18 @@ def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench
     assert queue.client.get(f"{queue.keys.prefix}broken:t:t1") == b"\xc1"
     assert 0 < queue.ttl_ms("broken:t:t1") <= 14 * 86_400_000
     assert queue.stats().broken == 1
-    assert "m:t1" in queue.snapshot()
+
+
+def test_an_unreadable_record_of_an_attempt_becomes_a_dead_letter_that_keeps_what_was_pushed(queue: "Bench") -> None:
+    granted = queue.started(priority=Priority.LOW)
+    queue.client.hset(f"{queue.keys.prefix}a", "t1", b"\x02")
+    look(queue, fix=True)
+    state, error = queue.outcome("t1")
+    assert state is TaskState.FAILED
+    assert b"its record cannot be read and was set aside" in error
+    assert queue.client.get(f"{queue.keys.prefix}broken:a:t1") == b"\x02"
+    (letter,) = queue.run(calls.read_dead(queue.keys))
+    assert (letter.user_id, letter.message) == ("ann", granted.message)
 
 
 def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
