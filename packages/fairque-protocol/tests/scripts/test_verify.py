@@ -149,7 +149,7 @@ class Damage:
     def a_record_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
         self.client.delete(f"{self.prefix}t:{task_id}")
-        return "lost", task_id
+        return "place", task_id
 
     def a_record_that_is_cut_off(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
