@@ -40,11 +40,11 @@ local function write_tasks()
   local kept = {}
   for _, t in ipairs(changed_tasks) do
     local state, size = t.r.state, #kept
-    if t.forgotten then -- it was changed before
-    elseif state == "FINISHED" or state == "CANCELED" then
+    local ended = state == "FINISHED" or state == "CANCELED"
+    if ended and not t.forgotten then
       store_key(P .. "t:" .. t.id, pack_task(t.r))
       if attempted[t.id] then without_record[#without_record + 1] = t.id end
-    else
+    elseif not t.forgotten then
       kept[size + 1], kept[size + 2] = t.id, pack_task(t.r)
     end
   end

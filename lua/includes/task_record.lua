@@ -110,12 +110,8 @@ local function read_tasks(ids)
     local last, others, keys = math.min(first + CHUNK - 1, #ids), {}, {}
     for place, text in ipairs(call("HMGET", P .. "a", unpack(ids, first, last))) do
       local id = ids[first + place - 1]
-      if task_records[id] ~= nil then -- it was read before
-      elseif text then
-        note_task(id, text)
-      else
-        others[#others + 1], keys[#keys + 1] = id, P .. "t:" .. id
-      end
+      if text and task_records[id] == nil then note_task(id, text) end
+      if task_records[id] == nil then others[#others + 1], keys[#keys + 1] = id, P .. "t:" .. id end
     end
     local none = #keys > 0 and call("EXISTS", unpack(keys)) == 0
     for _, id in ipairs(others) do

@@ -129,7 +129,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.verify_keys(QUEUE, [b"r:nobody"], fix=True),
         calls.verify_tasks(QUEUE, [b"a"], lease_ms=1_000, **TTLS, fix=True),
         calls.verify_parents(QUEUE, [(b"child", [])], result_ttl_ms=1_000, fix=True),
-        calls.verify_places(QUEUE, [(b"running", b"nobody")], fix=True),
+        calls.verify_places(QUEUE, [(b"running", b"nobody")], dead_ttl_ms=1_000, fix=True),
         calls.verify_users(QUEUE, [b"ann"], fix=True),
         calls.verify_running(QUEUE, [b"ann"], fix=True),
         calls.verify_schedules(QUEUE, [b"s"], fix=True),
