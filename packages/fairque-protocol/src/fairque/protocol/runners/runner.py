@@ -319,7 +319,7 @@ class Runner:
         return pool
 
     def _kept(self, pool: Pool) -> Pool:
-        """Keep a new pool, unless the handler of a signal came in between and has made one, or has closed the runner."""
+        """Keep a new pool, unless the handler of a signal has made one meanwhile, or has closed the runner."""
         if self._closed or self._pool is not None:
             pool.close()
         if self._closed:
