@@ -226,7 +226,7 @@ class TestConnections:
         sent = runner.begin([push(keys, "b")])
         runner.abandon(sent)
         runner.close()
-        lost = Sent(sent.packet, None, RedisConnectionError("Connection reset by peer"))
+        lost: Sent[Any] = Sent(sent.packet, None, RedisConnectionError("Connection reset by peer"))
         with pytest.raises(FairqueError, match="it may have taken effect"):
             runner.land(lost)
         assert not connections(own_server, keys)

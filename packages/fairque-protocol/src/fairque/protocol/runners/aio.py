@@ -251,21 +251,22 @@ class AsyncRunner:
         if pool is not None:
             return pool
         async with self._lock:
-            if self._closed:
-                raise closed_error(self.settings)
+            self._check_open()
             if self._pool is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
                 pool = AsyncPool(client_of(redis.asyncio, self.settings, url, no_retry_async()))
                 try:
                     check_server(await pool.info(), self.settings)
+                    self._check_open()
                 except BaseException:
                     await pool.close()
                     raise
-                if self._closed:  # meanwhile
-                    await pool.close()
-                    raise closed_error(self.settings)
                 self._pool = pool
             return self._pool
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_error(self.settings)
 
 
 async def _seen(error: RedisError, settings: RedisSection) -> str:

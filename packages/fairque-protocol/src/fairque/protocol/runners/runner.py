@@ -304,8 +304,7 @@ class Runner:
         if pool is not None:
             return pool
         with self._lock:
-            if self._closed:
-                raise closed_error(self.settings)
+            self._check_open()
             return self._pool or self._kept(self._new_pool())
 
     def _new_pool(self) -> Pool:
@@ -322,10 +321,13 @@ class Runner:
         """Keep a new pool, unless the handler of a signal has made one meanwhile, or has closed the runner."""
         if self._closed or self._pool is not None:
             pool.close()
-        if self._closed:
-            raise closed_error(self.settings)
+        self._check_open()
         self._pool = self._pool or pool
         return self._pool
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_error(self.settings)
 
     def _page(self, cursor: int, pattern: str, most: int) -> Any:
         return self._connected().scan(cursor, match=pattern, count=most)
