@@ -14,6 +14,7 @@
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "quick_pop"
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -35,10 +36,6 @@
 --- @include "grant"
 --- @include "describe"
 --- @include "sizes"
--- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
--- places of a hundred tasks.
-local FULL = 3000000
-
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
@@ -101,5 +98,5 @@ if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
 elseif soonest_ms > now_ms then
   reply[2] = 0
 end
-reply[3] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
+reply[3] = soonest_ms == math.huge and -1 or math.max(0, soonest_ms - now_ms)
 return reply
