@@ -14,6 +14,7 @@
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "quick_pop"
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -34,17 +35,13 @@
 --- @include "commit"
 --- @include "grant"
 --- @include "describe"
--- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
--- places of a hundred tasks.
-local FULL = 3000000
-
+--- @include "sizes"
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
 local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
 if #ARGV ~= 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200
-    or not wanted or wanted < 1 or wanted > 100
-  or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+  or not wanted or wanted < 1 or wanted > 100 or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two retention times")
 end
 
@@ -101,5 +98,5 @@ if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
 elseif soonest_ms > now_ms then
   reply[2] = 0
 end
-reply[3] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
+reply[3] = soonest_ms == math.huge and -1 or math.max(0, soonest_ms - now_ms)
 return reply

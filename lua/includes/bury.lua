@@ -12,8 +12,8 @@ local function bury(t, owner, where, ttl_ms)
   }), ttl_ms)
 end
 
--- Whether the record of a task that was found in an index of other states is lost: there is none, or nothing but what was
--- pushed, and the task is not in its queue.
+-- Whether the record of a task that was found in an index of other states is lost: there is none, or nothing but what
+-- was pushed, and the task is not in its queue.
 local function record_lost(t)
   local queue = t.bare and (t.r.prio == 6 and "c:" or "n:") .. t.r.user
   return not t.r.state or queue and not call("ZSCORE", P .. queue, t.id)

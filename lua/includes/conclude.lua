@@ -1,6 +1,6 @@
--- conclude: the only transition into a terminal state. Stores the result or error with the record, which takes the place
--- of the message unless the task has FAILED; frees the deduplication key, puts the task into the retention index, and
--- notifies the processes that wait for it.
+-- conclude: the only transition into a terminal state. Stores the result or error with the record, which takes the
+-- place of the message unless the task has FAILED; frees the deduplication key, puts the task into the retention index,
+-- and notifies the processes that wait for it.
 --- @include "announce"
 local function conclude(t, state, blob, ttl_ms, xcom)
   local r = t.r

@@ -2,30 +2,16 @@
 -- Nobody waits for a plain task, no other depends on it, and it has stored no values.
 --- @include "call"
 --- @include "task_format"
+--- @include "globals_format"
 repeat
-  local argv, read, size = ARGV, redis.pcall, #ARGV
+  local argv, size = ARGV, #ARGV
   if size < 6 or (size - 1) % 5 ~= 0 or size > 1 + 5 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 15 then
     break
   end
-  local meta = read("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "born")
-  local stored = read("GET", P .. "g")
-  if meta.err or meta[1] ~= "1" or meta[4] or not meta[5] or type(stored) ~= "string" or #stored < 83 then break end
-  local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
-    struct.unpack("<BBBdddddddddd", stored)
-  -- NaN is in no range.
-  if version ~= 1 or not (V >= 0 and V < 2 ^ 52 and est0 >= 1 and est0 < 2 ^ 52 and finished >= 0 and finished < 2 ^ 52
-    and shift >= 0 and shift < 2 ^ 42) then break end
-  local now
-  if meta[2] then now = meta[2] == "1" and tonumber(read("GET", P .. "now")) or nil else
-    local time = read("TIME")
-    now = time[1] * 1000000 + time[2]
-  end
-  if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
-  now = now + shift * 1000
-  local now_ms, counted, plain = math.floor(now / 1000), meta[3] == "count", true
+--- @include "quick_begin"
 
   -- Each attempt is held by its caller, and its task is plain.
-  local ids, number = {}, 0
+  local ids, number, plain = {}, 0, true
   for first = 2, size, 5 do
     local ran = argv[first + 2]
     if argv[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then plain = false end
@@ -51,7 +37,8 @@ repeat
     plain = state == STATE_NUMBERS.STARTED and flags < ATTEMPT_FLAGS and charged > 0 and charged < 2 ^ 53
       and attempt > 0 and score > -(2 ^ 53) and score < 2 ^ 53 and map == 0 and result == 0 and ended_at == 0
       and string.sub(text, rest, rest + held - 1) == token and rest + held + settled + worker == #text + 1
-    local r = {user = string.sub(text, TASK_HEAD_SIZE + digest + 1, at), text = text, at = at, charged = charged, flags = flags}
+    local name = string.sub(text, TASK_HEAD_SIZE + digest + 1, at)
+    local r = {user = name, text = text, at = at, charged = charged, flags = flags}
     if not plain then break end
     tasks[place], tasks[argv[first]] = r, true
     if not places[r.user] then
@@ -124,7 +111,7 @@ repeat
       call("HSET", P .. "u", user, struct.pack("<ddddI4B", u.S, u.served, u.since, u.ewma, u.inf, u.lane))
     end
   end
-  call("SET", P .. "g", struct.pack("<BBBdddddddddd", version, bs, cg, V, aseq, est0, pop_at, queued, pushed,
-    finished + number, now, shift, clk) .. string.sub(stored, 84))
+  finished = finished + number
+--- @include "quick_end"
   do return reply end
 until true

@@ -1,5 +1,5 @@
--- readable_task: whether the fields of a task's record are usable, and those that its state needs are present. Comparing a
--- value that is not a number raises an error, and NaN is in no range.
+-- readable_task: whether the fields of a task's record are usable, and those that its state needs are present.
+-- Comparing a value that is not a number raises an error, and NaN is in no range.
 local function texts(r)
   return (not r.dedup or type(r.dedup) == "string") and (not r.instead or type(r.instead) == "string")
 end

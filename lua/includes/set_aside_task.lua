@@ -1,5 +1,5 @@
--- set_aside_task: sets the unreadable record of a task aside. Returns what was pushed, empty if that cannot be read, and
--- what became of the record, for a message.
+-- set_aside_task: sets the unreadable record of a task aside. Returns what was pushed, empty if that cannot be read,
+-- and what became of the record, for a message.
 local function set_aside_task(t)
   local gone = unreadable_tasks[t.id] and "cannot be read and was set aside" or "is gone"
   if attempted[t.id] then

@@ -1,5 +1,5 @@
--- task: a task and its record, read once in a script, changed in place, written once by write_tasks; `r` is empty if there
--- is none. `bare` is true if nothing is stored of the task but what was pushed.
+-- task: a task and its record, read once in a script, changed in place, written once by write_tasks; `r` is empty if
+-- there is none. `bare` is true if nothing is stored of the task but what was pushed.
 --- @include "task_record"
 --- @include "task_body"
 --- @include "set_aside_task"
@@ -10,7 +10,8 @@ local function task(id)
   local t = known_tasks[id]
   if not t then
     local r = task_record(id)
-    t = {id = id, r = r or {}, bare = r and r.state == "QUEUED" and not attempted[id], changed = false, forgotten = false}
+    local bare = r and r.state == "QUEUED" and not attempted[id]
+    t = {id = id, r = r or {}, bare = bare, changed = false, forgotten = false}
     known_tasks[id] = t
   end
   return t

@@ -1,6 +1,6 @@
--- task_format: how what is stored of tasks is packed. A body is the head, the digest, the user and the message. A record
--- is the same head with its own first byte, digest and user, then the packed part of ATTEMPT, token, settled token,
--- worker, a MessagePack map of what few tasks have, and the result.
+-- task_format: how what is stored of tasks is packed. A body is the head, the digest, the user and the message. A
+-- record is the same head with its own first byte, digest and user, then the packed part of ATTEMPT, token, settled
+-- token, worker, a MessagePack map of what few tasks have, and the result.
 --   head     kind, priority, pushed_at, timeout, cost (-1: none), lengths of digest and user
 --   ending   state, flags, ended_at, length of the result; it begins the attempt
 --   attempt  score (-inf: none), charged, attempt, fails, lost, lengths of token, settled token, worker and map

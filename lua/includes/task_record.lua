@@ -1,5 +1,5 @@
--- task_record: the records of tasks, each read at most once in a script. What is pushed is stored once, under `t:`. What
--- changes afterwards is the record, in the hash `a`; a task without one is QUEUED, as it was pushed. A finished or
+-- task_record: the records of tasks, each read at most once in a script. What is pushed is stored once, under `t:`.
+-- What changes afterwards is the record, in the hash `a`; a task without one is QUEUED, as it was pushed. A finished or
 -- canceled task has nothing but its record, under `t:`. A record that cannot be read counts as absent; the script that
 -- finds it sets it aside.
 --- @include "task_format"
@@ -24,7 +24,8 @@ local function parse_attempt(r, text, at)
   if worker > 0 then r.worker = string.sub(text, place, place + worker - 1) end
   place = place + worker
   if map > 0 then
-    for name, value in pairs(cmsgpack.unpack(string.sub(text, place, place + map - 1))) do r[name] = r[name] or value end
+    local rest = cmsgpack.unpack(string.sub(text, place, place + map - 1))
+    for name, value in pairs(rest) do r[name] = r[name] or value end
   end
   place = place + map
   if result > 0 then r.result = string.sub(text, place, place + result - 1) end
@@ -41,9 +42,9 @@ local function parse_task(text, in_a)
   local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
   local at = TASK_HEAD_SIZE + digest + user
   local r = {
-    state = "QUEUED", digest = string.sub(text, TASK_HEAD_SIZE + 1, TASK_HEAD_SIZE + digest), prio = prio ~= 3 and prio or nil,
-    user = string.sub(text, TASK_HEAD_SIZE + digest + 1, at), pushed_at = pushed_at, cost = cost ~= -1 and cost or nil,
-    timeout = timeout ~= TIMEOUT and timeout or nil,
+    state = "QUEUED", digest = string.sub(text, TASK_HEAD_SIZE + 1, TASK_HEAD_SIZE + digest),
+    user = string.sub(text, TASK_HEAD_SIZE + digest + 1, at), prio = prio ~= 3 and prio or nil, pushed_at = pushed_at,
+    timeout = timeout ~= TIMEOUT and timeout or nil, cost = cost ~= -1 and cost or nil,
   }
   if kind == RECORD then
     parse_attempt(r, text, at + 1)
@@ -80,7 +81,8 @@ local function pack_task(r)
   local map, result, token, settled = rest and cmsgpack.pack(rest) or "", r.result or "", r.token or "", r.settled or ""
   local worker = r.worker or ""
   return pack_head(RECORD, r) .. struct.pack(ATTEMPT, STATE_NUMBERS[r.state], flags, r.ended_at or 0, #result,
-    r.score or -math.huge, r.charged or 0, r.attempt or 0, r.fails or 0, r.lost or 0, #token, #settled, #worker, #map) .. token .. settled .. worker .. map .. result
+    r.score or -math.huge, r.charged or 0, r.attempt or 0, r.fails or 0, r.lost or 0, #token, #settled, #worker,
+    #map) .. token .. settled .. worker .. map .. result
 end
 
 -- The beginning of what is under `t:`, or all of it if it is short or was read; '' if there is nothing or another type.
