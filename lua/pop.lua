@@ -40,8 +40,9 @@ local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
 local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
-if #ARGV ~= 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200
-  or not wanted or wanted < 1 or wanted > 100 or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+if #ARGV ~= 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200 or not wanted
+  or wanted < 1 or wanted > 100 or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms
+  or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two retention times")
 end
 
