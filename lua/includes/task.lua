@@ -1,7 +1,7 @@
 -- task: a task and its record, read once in a script, changed in place, written once by write_tasks; `r` is empty if
 -- there is none. `bare` is true if nothing is stored of the task but what was pushed.
 --- @include "task_record"
---- @include "task_body"
+--- @include "message_of"
 --- @include "set_aside_task"
 --- @include "batch"
 local known_tasks, changed_tasks, without_record = {}, {}, {}

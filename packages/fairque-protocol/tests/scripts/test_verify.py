@@ -504,7 +504,6 @@ def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Benc
 
 def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench") -> None:
     queue.push()
-    queue.run(calls.watch(queue.keys, "t1", "me"))
     queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
     look(queue, fix=True)
     state, error = queue.outcome("t1")
@@ -516,7 +515,7 @@ def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench
 
 
 def test_an_unreadable_record_of_an_attempt_becomes_a_dead_letter_that_keeps_what_was_pushed(queue: "Bench") -> None:
-    granted = queue.started(priority=Priority.LOW)
+    queue.started(priority=Priority.LOW)
     queue.client.hset(f"{queue.keys.prefix}a", "t1", b"\x02")
     look(queue, fix=True)
     state, error = queue.outcome("t1")
@@ -524,7 +523,17 @@ def test_an_unreadable_record_of_an_attempt_becomes_a_dead_letter_that_keeps_wha
     assert b"its record cannot be read and was set aside" in error
     assert queue.client.get(f"{queue.keys.prefix}broken:a:t1") == b"\x02"
     (letter,) = queue.run(calls.read_dead(queue.keys))
-    assert (letter.user_id, letter.message) == ("ann", granted.message)
+    assert (letter.user_id, letter.func) == ("ann", "f")
+
+
+def test_an_unreadable_message_of_a_task_with_a_record_becomes_a_dead_letter_and_is_set_aside(queue: "Bench") -> None:
+    queue.release(queue.started())
+    queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
+    look(queue, fix=True)
+    state, error = queue.outcome("t1")
+    assert state is TaskState.FAILED
+    assert b"its message cannot be read and was set aside" in error
+    assert queue.client.get(f"{queue.keys.prefix}broken:t:t1") == b"\xc1"
 
 
 def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:

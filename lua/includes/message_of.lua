@@ -1,6 +1,4 @@
--- task_body: the messages of tasks, each read with its head by one command.
-
--- The message of a task that has not ended, or is a dead letter; nil if there is none that can be read.
+-- message_of: the message of a task that has not ended, or is a dead letter; nil if there is none that can be read.
 local function message_of(id)
   if not bodies[id] then
     local text = redis.pcall("GET", P .. "t:" .. id)
