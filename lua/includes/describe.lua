@@ -1,6 +1,7 @@
 -- describe: adds a task to the answer of pop, in eight places: id, message, token, attempt, failures, solo, pushed_at,
--- and for a task that inherited its user or priority both, the digit of the priority first.
---- @include "sizes"
+-- and for a task that inherited its user or priority both, the digit of the priority first. A message longer than the
+-- limit of push is not sent: it was not written by push, and the worker could not read it.
+local MOST_MESSAGE = 1048576 -- keep equal to push.lua
 
 local function describe(reply, tasks)
   if #tasks == 0 then return end
