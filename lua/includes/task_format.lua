@@ -6,8 +6,8 @@
 --   attempt  score (-inf: none), charged, attempt, fails, lost, lengths of token, settled token, worker and map
 -- A number that is 0 is as good as absent.
 local TASK_HEAD, TASK_HEAD_SIZE = "<BBdddBB", 28
-local ENDING, ENDING_SIZE = "<BBdI4", 14
-local ATTEMPT, ATTEMPT_SIZE = ENDING .. "ddI4I4I4BBBI4", 49
+local TASK_ENDING, TASK_ENDING_SIZE = "<BBdI4", 14
+local ATTEMPT, ATTEMPT_SIZE = TASK_ENDING .. "ddI4I4I4BBBI4", 49
 local BODY, RECORD = 1, 2 -- the first byte
 local STATE_NUMBERS = {QUEUED = 1, SCHEDULED = 2, DEFERRED = 3, STARTED = 4, FINISHED = 5, FAILED = 6, CANCELED = 7}
 local TIMEOUT = 3600000   -- milliseconds; the default of task.py

@@ -28,12 +28,12 @@ HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
 USERS = ("a", "b", "c", "zoe")
 
 
-#: The scripts with quick paths.
-QUICK = ("push", "pop", "finish")
-
-
-#: The end of a quick path.
-TAKEN = "  do return reply end\n"
+#: The scripts with quick paths, and how these end.
+QUICK = {
+    "push": "do return reply end",
+    "pop": "if reply then return reply end",
+    "finish": "do return codes end",
+}
 
 
 @frozen
@@ -55,13 +55,18 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Variants:
     with resources.as_file(resources.files("fairque.protocol").joinpath("lua")) as scripts:
         shutil.copytree(scripts, folder)
     quick = {}
-    for name in QUICK:
+    for name, end in QUICK.items():
         text = expand(name, folder)
-        assert text.count(TAKEN) == 1
-        quick[name] = text.replace(TAKEN, f'  redis.call("HINCRBY", "taken:" .. KEYS[1], "{name}", 1)\n{TAKEN}')
+        assert text.count(end) == 1
+        noted = f'redis.call("HINCRBY", "taken:" .. KEYS[1], "{name}", 1) return'
+        quick[name] = text.replace(end, end.replace("return", noted))
         path = folder / f"{name}.lua"
         path.write_text(path.read_text().replace(f'--- @include "quick_{name}"\n', ""))
     return Variants(quick, {name: expand(name, folder) for name in QUICK})
+
+
+#: None, a small one, and one at and one above the limit up to which it is sent to those who wait.
+RESULTS = [b"", b"1", b"1", b"1" * 16_384, b"1" * 16_385]
 
 
 class Pair:
@@ -90,24 +95,40 @@ class Pair:
             tasks.append(self._task(user, kind, f"t{self._pushed}"))
         self._answers("push", [calls.push(queue.keys, tasks, message_limit=40_000) for queue in self._queues])
 
-    def pop(self, worker: str, number: int) -> None:
-        self._popped = [queue.pop_call(number, worker=worker) for queue in self._queues]
+    def pop(self, worker: str, number: int, ends: int = 0) -> None:
+        """Pop, and end so many attempts in the same call."""
+        ended = self._ended(ends)
+        self._popped = [
+            queue.pop_call(number, worker=worker, finished=tasks)
+            for queue, tasks in zip(self._queues, ended, strict=True)
+        ]
+        for held in self._held:
+            del held[: max(0, ends - 1)]
         for call, held, answer in zip(self._popped, self._held, self._answers("pop", self._popped), strict=True):
             held.extend(call.decode(answer).tasks)
+
+    def watch(self, number: int) -> None:
+        """Wait for the ends of the first tasks that are held."""
+        for queue, held in zip(self._queues, self._held, strict=True):
+            if held:
+                queue.run(calls.watch_many(queue.keys, [one.task_id for one in held[:number]], listener="ear"))
 
     def pop_again(self) -> None:
         """Repeat the last call, as after a lost answer."""
         if self._popped:
             self._answers("pop", self._popped)
 
-    def finish(self, number: int) -> None:
-        ended = [
+    def _ended(self, number: int) -> list[list[Finished]]:
+        return [
             [
-                Finished(held.task_id, held.token, 7_000 * place, b"1" * (place % 2), b"")
-                for place, held in enumerate(holds)
+                Finished(held.task_id, held.token, 7_000 * place, RESULTS[place % len(RESULTS)])
+                for place, held in enumerate(holds[:number])
             ]
-            for holds in (holds[:number] for holds in self._held)
+            for holds in self._held
         ]
+
+    def finish(self, number: int) -> None:
+        ended = self._ended(number)
         if not ended[0]:
             return
         self._answers(
@@ -167,11 +188,15 @@ class Pair:
 
 KINDS = ["plain"] * 24 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
 TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
-#: By which worker, and how many tasks.
-POPS = st.tuples(st.sampled_from(["w1", "w2"]), st.one_of(st.integers(1, 4), st.integers(1, 40)))
+#: By which worker, how many tasks, and how many attempts end in the same call.
+POPS = st.tuples(
+    st.sampled_from(["w1", "w2"]),
+    st.one_of(st.integers(1, 4), st.integers(1, 40)),
+    st.one_of(st.just(0), st.integers(0, 20)),
+)
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "release", "fail", "sweep", "back"],
+    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "watch", "release", "fail", "sweep", "back"],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
@@ -193,6 +218,8 @@ def take(pair: Pair, what: str, value: Any) -> None:
             pair.push(value)
         case "pop":
             pair.pop(*value)
+        case "watch":
+            pair.watch(value)
         case "again":
             pair.pop_again()
         case "finish":
