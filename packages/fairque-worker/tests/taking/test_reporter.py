@@ -58,12 +58,11 @@ class Queue(Consumer):
 
     def ask(self, request: Request) -> list[Any]:
         answers = iter(self.answers)
-        decoded: list[Any] = []
-        if request.finished:
-            decoded.append([next(answers, FINISHED) for _ in range(self.sizes[-1][0])])
+        ended = [next(answers, FINISHED) for _ in range(self.sizes[-1][0])]
+        decoded: list[Any] = [ended] if request.finished and not request.count else []
         if request.failed:
             decoded.append([next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in range(self.sizes[-1][1])])
-        return [*decoded, Popped((), more=False, wait_ms=None)] if request.count else decoded
+        return [*decoded, Popped((), more=False, wait_ms=None, ended=ended)] if request.count else decoded
 
 
 class Told(TaskHandler):
