@@ -126,7 +126,7 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
     assert queue.finished == [Finished("a", "7:ab", 5, b"1")]
     assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
     assert queue.counts == [3]
-    assert popped == Popped((), more=False, wait_ms=None)
+    assert popped == Popped((), more=False, wait_ms=None, ended=[FINISHED])
 
 
 def test_the_reported_text_of_an_error_is_the_one_created_where_it_was_raised(
