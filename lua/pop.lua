@@ -74,6 +74,7 @@ if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
 end
 
 g.pop_at = now_ms
+send_index("running") -- reclaim reads it
 reply[4] = reclaim(2, max_lost, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
