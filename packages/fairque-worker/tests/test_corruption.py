@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.jsonvalue import dumps, loads
-from fairque.protocol.wire.body import message_in
-from fairque.testing.internal import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually, read_message, write_message
 
 
 def nothing() -> None:
@@ -126,8 +125,5 @@ def spoil(bench: Any, key: str, value: Any) -> None:
 
 
 def spoil_message(bench: Any, task_id: str, change: Callable[[bytes], bytes]) -> None:
-    key = f"{bench.keys.prefix}t:{task_id}"
-    body = bench.client.execute_command("GET", key, NEVER_DECODE=True)
-    message = message_in(body)
-    assert message
-    bench.client.set(key, body[: -len(message)] + change(message))
+    message = read_message(bench.client, bench.keys.prefix, task_id)
+    write_message(bench.client, bench.keys.prefix, task_id, change(message))

@@ -291,7 +291,7 @@ class TestACrowd:
         crowd(queue, "t1", 3 * TOLD)
         wait_behind_them(queue)
         queue.finish(granted)
-        queue.client.delete(f"{queue.keys.prefix}t:t1", f"{queue.keys.prefix}r:t1")
+        queue.client.delete(f"{queue.keys.prefix}t:t1")
         while queue.snapshot("pending"):
             queue.sweep()
         assert eventually(lambda: heard, what="that it is gone") == [b"t1\n\n0"]

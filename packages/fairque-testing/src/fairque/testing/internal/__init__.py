@@ -9,6 +9,8 @@ from fairque.testing.internal.records import (
     amend_record,
     parse_globals,
     read_globals,
+    read_message,
+    write_message,
 )
 from fairque.testing.internal.schedules import stored_schedule, stored_schedule_with
 
@@ -23,6 +25,8 @@ __all__ = [
     "parse_globals",
     "pop_call",
     "read_globals",
+    "read_message",
     "stored_schedule",
     "stored_schedule_with",
+    "write_message",
 ]

@@ -4,8 +4,9 @@ import struct
 from typing import Any
 
 from fairque.protocol.jsonvalue import dumps
+from fairque.protocol.wire.body import message_in
 
-__all__ = ["TASK_RECORD", "USER_RECORD", "amend_globals", "amend_record", "parse_globals", "read_globals"]
+__all__ = ["TASK_RECORD", "USER_RECORD", "amend_globals", "amend_record", "parse_globals", "read_globals", "read_message", "write_message"]
 
 _GLOBALS = struct.Struct("<BBBdddddddddd")
 _GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk")
@@ -146,6 +147,32 @@ def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
         client.eval(_AMEND_TASK, 1, key, dumps(fields), f"{queue}}}:", name)
     else:
         client.eval(_AMEND, 1, key, dumps(fields))
+
+
+def read_message(client: Any, prefix: str, task_id: str) -> bytes:
+    """Return the stored message of a task; empty if there is none.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+        task_id: The task.
+    """
+    body = client.execute_command("GET", f"{prefix}t:{task_id}", NEVER_DECODE=True)
+    return message_in(body or b"") or b""
+
+
+def write_message(client: Any, prefix: str, task_id: str, message: bytes) -> None:
+    """Replace the stored message of a task, to test how others handle it.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+        task_id: The task.
+        message: The new message.
+    """
+    key = f"{prefix}t:{task_id}"
+    body = client.execute_command("GET", key, NEVER_DECODE=True)
+    client.set(key, body[: len(body) - len(message_in(body) or b"")] + message)
 
 
 def parse_globals(text: bytes | None) -> dict[str, float]:
