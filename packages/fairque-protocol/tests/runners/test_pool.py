@@ -79,22 +79,22 @@ class TestSendingAhead:
     ) -> None:
         runner = make()
         own_server.client.script_flush()
-        sent = runner.begin([push(keys, "a"), push(keys, "b")])
+        sent = runner.send([push(keys, "a"), push(keys, "b")])
         eventually(lambda: own_server.client.zcard(f"{keys.prefix}n:ann") == 2, what="both tasks")
-        (first,), (second,) = runner.land(sent)
+        (first,), (second,) = runner.receive(sent)
         assert (first.task_id, first.code, second.task_id) == ("a", Status.OK, "b")
 
     def test_several_packets_may_be_under_way_each_with_its_own_answer(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
-        sent = [runner.begin([push(keys, f"t{number}")]) for number in range(3)]
-        assert [runner.land(one)[0][0].task_id for one in reversed(sent)] == ["t2", "t1", "t0"]
+        sent = [runner.send([push(keys, f"t{number}")]) for number in range(3)]
+        assert [runner.receive(one)[0][0].task_id for one in reversed(sent)] == ["t2", "t1", "t0"]
 
     def test_an_error_of_a_call_is_raised_when_its_answer_is_asked_for(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
         runner.run(push(keys, "a"))
-        sent = runner.begin([push(keys, "a", payload=1)])
+        sent = runner.send([push(keys, "a", payload=1)])
         with pytest.raises(TaskConflict):
-            runner.land(sent)
+            runner.receive(sent)
 
     def test_scripts_that_the_server_lacks_are_sent_again(
         self, make: Make, own_server: "OwnServer", keys: QueueKeys
@@ -102,16 +102,16 @@ class TestSendingAhead:
         runner = make()
         runner.run(push(keys, "a"))
         own_server.client.script_flush()
-        assert runner.land(runner.begin([push(keys, "b")]))[0][0].code is Status.OK
+        assert runner.receive(runner.send([push(keys, "b")]))[0][0].code is Status.OK
 
     def test_calls_whose_answers_are_lost_are_sent_again(
         self, make: Make, own_server: "OwnServer", keys: QueueKeys
     ) -> None:
         runner = make(retries=1)
-        sent = runner.begin([push(keys, "a")])
+        sent = runner.send([push(keys, "a")])
         eventually(lambda: own_server.client.exists(f"{keys.prefix}t:a"), what="the task")
         _lose(sent)
-        assert runner.land(sent)[0][0].code is Status.ALREADY
+        assert runner.receive(sent)[0][0].code is Status.ALREADY
 
     def test_calls_that_cannot_be_sent_are_sent_when_their_answers_are_asked_for(
         self, make: Make, keys: QueueKeys
@@ -120,23 +120,23 @@ class TestSendingAhead:
             runner = make(server.url, retries=1)
             runner.run(push(keys, "a"))
             server.kill()
-            sent = runner.begin([push(keys, "b")])
+            sent = runner.send([push(keys, "b")])
             server.start()
-            assert runner.land(sent)[0][0].code is Status.OK
+            assert runner.receive(sent)[0][0].code is Status.OK
 
     def test_calls_that_can_never_be_sent_are_an_error(self, make: Make, keys: QueueKeys) -> None:
         with PlainServer() as server:
             runner = make(server.url)
             runner.run(push(keys, "a"))
             server.kill()
-            sent = runner.begin([push(keys, "b")])
+            sent = runner.send([push(keys, "b")])
             with pytest.raises(RedisUnavailable, match="Is it running"):
-                runner.land(sent)
+                runner.receive(sent)
 
     def test_calls_whose_answers_are_not_wanted_leave_room_for_others(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
         for number in range(CONCURRENT_CALLS + 1):
-            runner.abandon(runner.begin([push(keys, f"t{number}")]))
+            runner.abandon(runner.send([push(keys, f"t{number}")]))
         assert runner.run(push(keys, "last"))[0].task_id == "last"
 
 
@@ -190,14 +190,14 @@ class TestConnections:
         runner = make()
         for number in range(5):
             runner.run(push(keys, f"t{number}"))
-            runner.land(runner.begin([push(keys, f"t{number}")]))
+            runner.receive(runner.send([push(keys, f"t{number}")]))
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
     def test_all_are_closed_together(self, make: Make, own_server: "OwnServer", keys: QueueKeys) -> None:
         runner = make(f"{own_server.settings.url}?client_name={keys.name}")
-        waiting = [runner.begin([push(keys, f"t{number}")]) for number in range(3)]
+        waiting = [runner.send([push(keys, f"t{number}")]) for number in range(3)]
         for sent in waiting[1:]:
-            runner.land(sent)
+            runner.receive(sent)
         assert connections(own_server, keys) == 3
         runner.close()
         eventually(lambda: not connections(own_server, keys), what="the end of all connections")

@@ -83,13 +83,13 @@ class Link(LinkState):
             FairqueError: As `run`.
         """
         self._check_open()
-        sent = self._runner.begin([self._push_call(batch)])
+        sent = self._runner.send([self._push_call(batch)])
         try:
             meanwhile()
         except BaseException:
             self._runner.abandon(sent)
             raise
-        pushed: list[Pushed] = self._runner.land(sent)[0]
+        pushed: list[Pushed] = self._runner.receive(sent)[0]
         return pushed
 
     def work(self, steps: Steps[T]) -> T:
@@ -220,13 +220,13 @@ class AsyncLink(LinkState):
     async def push_while(self, batch: Batch, meanwhile: Callable[[], None]) -> list[Pushed]:
         """Push tasks and call a function meanwhile; see `Link.push_while`."""
         self._check_open()
-        sent = await self._runner.begin([self._push_call(batch)])
+        sent = await self._runner.send([self._push_call(batch)])
         try:
             meanwhile()
         except BaseException:
             await self._runner.abandon(sent)
             raise
-        pushed: list[Pushed] = (await self._runner.land(sent))[0]
+        pushed: list[Pushed] = (await self._runner.receive(sent))[0]
         return pushed
 
     async def _push_now(self, batch: Batch) -> list[Pushed]:

@@ -25,7 +25,7 @@ from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denie
 from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.pool import Sent, last_of
-from fairque.protocol.runners.visit import visit
+from fairque.protocol.runners.probe_address import probe_address
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -74,40 +74,40 @@ class AsyncRunner:
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
     @cancelable
-    async def begin(self, calls: Sequence[Call[Any]]) -> Sent[AsyncExchange]:
-        """Send several calls without waiting for their answers; see `Runner.begin`.
+    async def send(self, calls: Sequence[Call[Any]]) -> Sent[AsyncExchange]:
+        """Send several calls without waiting for their answers; see `Runner.send`.
 
         Raises:
             ServerUnsuitable: The user may not run them. Nothing was sent.
         """
         self.check_loop()
-        await self._see_permits(calls)
+        await self._check_permits(calls)
         packet = pack(calls, self._loaded)
         async with self._turns:
             try:
-                pool = await self._opened()
+                pool = await self._get_pool()
                 return Sent(packet, await pool.send(packet.commands, packet.number))
             except RedisError as error:
                 return Sent(packet, None, error)
 
     @cancelable
-    async def land(self, sent: Sent[AsyncExchange]) -> list[Any]:
-        """Return the decoded answers to calls that were sent by `begin`; see `Runner.land`.
+    async def receive(self, sent: Sent[AsyncExchange]) -> list[Any]:
+        """Return the decoded answers to calls that were sent by `send`; see `Runner.receive`.
 
         Raises:
             FairqueError: As `run_all`.
         """
         packet = sent.packet
         try:
-            answers = await self._landed(sent)
+            answers = await self._read_answers(sent)
         except RedisError as error:
             attempts = Attempts(self.settings)
             await self._pause(error, attempts)
-            answers = await self._asked(partial(self._exchange, packet), attempts)
+            answers = await self._with_retries(partial(self._exchange, packet), attempts)
         return [call.decode(answer) for call, answer in zip(packet.calls, answers, strict=True)]
 
     async def abandon(self, sent: Sent[AsyncExchange]) -> None:
-        """Do not wait for the answers to calls that were sent by `begin`; see `Runner.abandon`."""
+        """Do not wait for the answers to calls that were sent by `send`; see `Runner.abandon`."""
         if sent.exchange is not None:
             await sent.exchange.abandon()
 
@@ -131,7 +131,7 @@ class AsyncRunner:
             FairqueError: This is not the event loop of earlier calls.
         """
         self.check_loop()
-        subscription = AsyncSubscription(self._connected, self.settings, channel, on_message, on_ready)
+        subscription = AsyncSubscription(self._get_client, self.settings, channel, on_message, on_ready)
         await subscription.start()
         return subscription
 
@@ -176,12 +176,12 @@ class AsyncRunner:
     @cancelable
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.check_loop()
-        await self._see_permits(calls)
+        await self._check_permits(calls)
         # See `Runner._answers`.
         packet = pack(calls, self._loaded if len(calls) > 1 else None)
-        return await self._asked(partial(self._exchange, packet))
+        return await self._with_retries(partial(self._exchange, packet))
 
-    async def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+    async def _check_permits(self, calls: Sequence[Call[Any]]) -> None:
         """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
             await self._read_permits(keys)
@@ -189,19 +189,19 @@ class AsyncRunner:
     async def _read_permits(self, keys: QueueKeys) -> None:
         question = self._permits.question(keys)
         try:
-            answers = await self._asked(partial(self._exchange, pack((question,))))
+            answers = await self._with_retries(partial(self._exchange, pack((question,))))
             allowed = question.decode(answers[0])
         except (SchemaMismatch, ProtocolError):
             self._permits.skip(keys)
         else:
             self._permits.note(keys, allowed)
 
-    async def _asked(self, ask: Callable[[], Awaitable[T]], attempts: Attempts | None = None) -> T:
+    async def _with_retries(self, request: Callable[[], Awaitable[T]], attempts: Attempts | None = None) -> T:
         """Send an idempotent request, with retries."""
         while True:
             try:
                 async with self._turns:
-                    return await ask()
+                    return await request()
             except RedisError as error:
                 attempts = attempts or Attempts(self.settings)
                 await self._pause(error, attempts)
@@ -210,23 +210,25 @@ class AsyncRunner:
         """Wait before the next attempt; see `Runner._pause`."""
         if denied(error):
             self._permits.forget()
-        pause = attempts.pause_seconds(error, await _seen(error, self.settings) if attempts.is_last(error) else "")
+        pause = attempts.pause_seconds(
+            error, await _probe_if_unclear(error, self.settings) if attempts.is_last(error) else ""
+        )
         if replaced(error) and (pool := self._pool) is not None:
             await pool.close_idle()
         await asyncio.sleep(pause)
 
     async def _exchange(self, packet: Packet) -> list[Any]:
         """Send calls and return their answers; see `Runner._exchange`."""
-        pool = await self._opened()
-        return await self._checked(pool, packet, await pool.ask(packet.commands, packet.number))
+        pool = await self._get_pool()
+        return await self._check_answers(pool, packet, await pool.ask(packet.commands, packet.number))
 
-    async def _landed(self, sent: Sent[AsyncExchange]) -> list[Any]:
+    async def _read_answers(self, sent: Sent[AsyncExchange]) -> list[Any]:
         if sent.exchange is None:
             raise sent.error or RuntimeError("calls were neither sent nor refused")
-        return await self._checked(sent.exchange.pool, sent.packet, await sent.exchange.answers())
+        return await self._check_answers(sent.exchange.pool, sent.packet, await sent.exchange.answers())
 
-    async def _checked(self, pool: AsyncPool, packet: Packet, answers: list[Any]) -> list[Any]:
-        """Return the answers of calls; see `Runner._checked`."""
+    async def _check_answers(self, pool: AsyncPool, packet: Packet, answers: list[Any]) -> list[Any]:
+        """Return the answers of calls; see `Runner._check_answers`."""
         if packet.loads:
             del answers[: len(packet.loads)]
             self._loaded.update(packet.loads)
@@ -240,11 +242,11 @@ class AsyncRunner:
             self._loaded.add(packet.calls[0].script)
         return answers
 
-    async def _connected(self) -> redis.asyncio.Redis:
-        pool = await self._opened()
+    async def _get_client(self) -> redis.asyncio.Redis:
+        pool = await self._get_pool()
         return pool.client
 
-    async def _opened(self) -> AsyncPool:
+    async def _get_pool(self) -> AsyncPool:
         pool = self._pool
         if pool is not None:
             return pool
@@ -261,8 +263,8 @@ class AsyncRunner:
             return self._pool
 
 
-async def _seen(error: RedisError, settings: RedisSection) -> str:
-    return await asyncio.to_thread(visit, settings) if unclear(error) else ""
+async def _probe_if_unclear(error: RedisError, settings: RedisSection) -> str:
+    return await asyncio.to_thread(probe_address, settings) if unclear(error) else ""
 
 
 class AsyncSubscription:
@@ -270,13 +272,13 @@ class AsyncSubscription:
 
     def __init__(
         self,
-        connected: Callable[[], Awaitable[redis.asyncio.Redis]],
+        get_client: Callable[[], Awaitable[redis.asyncio.Redis]],
         settings: RedisSection,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._connected = connected
+        self._get_client = get_client
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -307,15 +309,15 @@ class AsyncSubscription:
         while True:
             pubsub = None
             try:
-                pubsub = (await self._connected()).pubsub()
+                pubsub = (await self._get_client()).pubsub()
                 await pubsub.subscribe(self._channel)
                 if await pubsub.get_message(timeout=self._settings.socket_timeout) is None:
                     raise NoAnswer
             except RedisError as error:
                 if pubsub is not None:
                     await pubsub.aclose()
-                seen = await _seen(error, self._settings) if attempts.is_last(error) else ""
-                await asyncio.sleep(attempts.pause_seconds(error, seen))
+                found = await _probe_if_unclear(error, self._settings) if attempts.is_last(error) else ""
+                await asyncio.sleep(attempts.pause_seconds(error, found))
             else:
                 return pubsub
 

@@ -7,6 +7,7 @@ from attrs import define
 
 from fairque.protocol.runners.pool import is_stale
 from fairque.protocol.runners.reading import read_answers_async
+from fairque.protocol.runners.redis_private import writer_of
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -28,20 +29,20 @@ class AsyncPool:
 
     async def ask(self, commands: bytes, number: int) -> list[Any]:
         """Send commands and return their answers; see `Pool.ask`."""
-        return await self._read(await self._sent(commands), number)
+        return await self._receive(await self._send(commands), number)
 
     async def send(self, commands: bytes, number: int) -> "AsyncExchange":
         """Send commands without waiting for their answers; see `Pool.send`."""
-        return AsyncExchange(self, await self._sent(commands), number)
+        return AsyncExchange(self, await self._send(commands), number)
 
     async def info(self) -> dict[str, Any]:
         """Return the server's answer to INFO; see `Pool.info`."""
-        connection = await self._connected()
+        connection = await self._take()
         try:
             await connection.send_command("INFO")
             answer: dict[str, Any] = await self.client.parse_response(connection, "INFO")
         except BaseException:
-            await self._drop(connection)
+            await self._reset(connection)
             raise
         self._idle.append(connection)
         return answer
@@ -50,7 +51,7 @@ class AsyncPool:
         """Close all connections that are not in use; see `Pool.close_idle`."""
         await self.client.connection_pool.disconnect(inuse_connections=False)
         for _ in range(len(self._idle)):
-            await self._drop(self._idle.popleft())
+            await self._reset(self._idle.popleft())
 
     async def close(self) -> None:
         """Close all connections; see `Pool.close`."""
@@ -59,51 +60,51 @@ class AsyncPool:
             await connection.disconnect()
         await self.client.aclose()
 
-    async def _sent(self, commands: bytes) -> Any:
+    async def _send(self, commands: bytes) -> Any:
         """Return the connection on which the commands were sent."""
-        connection = await self._connected()
+        connection = await self._take()
         try:
             await connection.check_health()
             if len(commands) > _SMALL_BYTES:
                 await connection.send_packed_command(commands, check_health=False)
             else:
-                connection._writer.write(commands)  # noqa: SLF001 - redis-py has no public name for it
+                writer_of(connection).write(commands)
         except BaseException:
-            await self._drop(connection)
+            await self._reset(connection)
             raise
         return connection
 
-    async def _read(self, connection: Any, number: int) -> list[Any]:
+    async def _receive(self, connection: Any, number: int) -> list[Any]:
         """Return the answers to the commands that were sent on a connection, and take the connection back."""
         try:
             answers = await read_answers_async(connection, number)
         except BaseException:
-            await self._drop(connection)
+            await self._reset(connection)
             raise
         if self._closed:
             await connection.disconnect(nowait=True)
         self._idle.append(connection)
         return answers
 
-    async def _connected(self) -> Any:
+    async def _take(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self.client.connection_pool.make_connection()
             self._made.append(connection)
         try:
-            if connection.is_connected and is_stale(connection._writer.get_extra_info("socket")):  # noqa: SLF001 - as above
+            if connection.is_connected and is_stale(writer_of(connection).get_extra_info("socket")):
                 await connection.disconnect(nowait=True)
             if not connection.is_connected:
                 await connection.connect()
                 # So that what was sent has left this process, even if the event loop does not run meanwhile.
-                connection._writer.transport.set_write_buffer_limits(high=0)  # noqa: SLF001 - as above
+                writer_of(connection).transport.set_write_buffer_limits(high=0)
         except BaseException:
-            await self._drop(connection)
+            await self._reset(connection)
             raise
         return connection
 
-    async def _drop(self, connection: Any) -> None:
+    async def _reset(self, connection: Any) -> None:
         """Take a connection back that must not be used as it is: it connects again when it is used."""
         self._idle.append(connection)
         await connection.disconnect(nowait=True)
@@ -123,8 +124,8 @@ class AsyncExchange:
 
     async def answers(self) -> list[Any]:
         """Wait for the answers and return them; see `Exchange.answers`."""
-        return await self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+        return await self.pool._receive(self._connection, self._number)  # noqa: SLF001 - its own
 
     async def abandon(self) -> None:
         """Close the connection without reading the answers; see `Exchange.abandon`."""
-        await self.pool._drop(self._connection)  # noqa: SLF001 - its own
+        await self.pool._reset(self._connection)  # noqa: SLF001 - its own

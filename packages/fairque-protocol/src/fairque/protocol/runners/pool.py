@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from fairque.protocol.runners.packing import Packet
 from fairque.protocol.runners.reading import read_answers
+from fairque.protocol.runners.redis_private import socket_of
 
 if TYPE_CHECKING:
     import redis
@@ -26,11 +27,11 @@ E = TypeVar("E")
 _CAN_POLL: Final = hasattr(select, "poll")
 
 
-def is_stale(end: socket.socket) -> bool:
+def is_stale(sock: socket.socket) -> bool:
     """Whether the socket of an idle connection was closed by the server, or has data that nobody asked for."""
     if not _CAN_POLL:
         return False
-    number = end.fileno()
+    number = sock.fileno()
     if number < 0:
         return True
     poll = select.poll()
@@ -68,7 +69,7 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return self._read(self._sent(commands), number)
+        return self._receive(self._send(commands), number)
 
     def send(self, commands: bytes, number: int) -> "Exchange":
         """Send commands without waiting for their answers; see `ask`.
@@ -78,7 +79,7 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return Exchange(self, self._sent(commands), number)
+        return Exchange(self, self._send(commands), number)
 
     def info(self) -> dict[str, Any]:
         """Return the server's answer to INFO.
@@ -86,12 +87,12 @@ class Pool:
         Raises:
             RedisError: The connection failed, or the server refused.
         """
-        connection = self._connected()
+        connection = self._take()
         try:
             connection.send_command("INFO")
             answer: dict[str, Any] = self.client.parse_response(connection, "INFO")
         except BaseException:
-            self._drop(connection)
+            self._reset(connection)
             raise
         self._idle.append(connection)
         return answer
@@ -101,7 +102,7 @@ class Pool:
         self.client.connection_pool.disconnect(inuse_connections=False)
         for _ in range(len(self._idle)):
             with suppress(IndexError):
-                self._drop(self._idle.popleft())
+                self._reset(self._idle.popleft())
 
     def close(self) -> None:
         """Close all connections, also those in use, and those of the client."""
@@ -110,49 +111,49 @@ class Pool:
             connection.disconnect()
         self.client.close()
 
-    def _sent(self, commands: bytes) -> Any:
+    def _send(self, commands: bytes) -> Any:
         """Return the connection on which the commands were sent."""
-        connection = self._connected()
+        connection = self._take()
         try:
             connection.send_packed_command((commands,))
         except BaseException:
-            self._drop(connection)
+            self._reset(connection)
             raise
         return connection
 
-    def _read(self, connection: Any, number: int) -> list[Any]:
+    def _receive(self, connection: Any, number: int) -> list[Any]:
         """Return the answers to the commands that were sent on a connection, and take the connection back."""
         try:
             answers = read_answers(connection, number)
         except BaseException:
-            self._drop(connection)
+            self._reset(connection)
             raise
         if self._closed:
             connection.disconnect()
         self._idle.append(connection)
         return answers
 
-    def _connected(self) -> Any:
+    def _take(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self.client.connection_pool.make_connection()
             self._made.append(connection)
         try:
-            end = connection._sock  # noqa: SLF001 - redis-py has no public name for it
-            if end is not None and is_stale(end):
+            sock = socket_of(connection)
+            if sock is not None and is_stale(sock):
                 connection.disconnect()
-                end = None
-            if end is None:
+                sock = None
+            if sock is None:
                 connection.connect()
                 # What a server says that refuses a client after the handshake of TLS; to write would fail without it.
                 connection.can_read()
         except BaseException:
-            self._drop(connection)
+            self._reset(connection)
             raise
         return connection
 
-    def _drop(self, connection: Any) -> None:
+    def _reset(self, connection: Any) -> None:
         """Take a connection back that must not be used as it is: it connects again when it is used."""
         connection.disconnect()
         self._idle.append(connection)
@@ -176,11 +177,11 @@ class Exchange:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+        return self.pool._receive(self._connection, self._number)  # noqa: SLF001 - its own
 
     def abandon(self) -> None:
         """Close the connection without reading the answers. The commands may have been run."""
-        self.pool._drop(self._connection)  # noqa: SLF001 - its own
+        self.pool._reset(self._connection)  # noqa: SLF001 - its own
 
 
 @frozen

@@ -24,9 +24,9 @@ from fairque.protocol.runners.failures import Attempts, denied, replaced
 from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.pool import Exchange, Pool, Sent, last_of
+from fairque.protocol.runners.probe_address import probe_if_unclear
 from fairque.protocol.runners.subscription import Subscription
 from fairque.protocol.runners.turns import Turns
-from fairque.protocol.runners.visit import visit_if_unclear
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -79,41 +79,41 @@ class Runner:
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
 
-    def begin(self, calls: Sequence[Call[Any]]) -> Sent[Exchange]:
-        """Send several calls without waiting for their answers, for which `land` waits, or `abandon` does not.
+    def send(self, calls: Sequence[Call[Any]]) -> Sent[Exchange]:
+        """Send several calls without waiting for their answers, for which `receive` waits, or `abandon` does not.
 
-        If they cannot be sent now, `land` sends them again, and reports an error.
+        If they cannot be sent now, `receive` sends them again, and reports an error.
 
         Raises:
             ServerUnsuitable: The user may not run them. Nothing was sent.
         """
         if self._check:
-            self._see_permits(calls)
+            self._check_permits(calls)
         packet = pack(calls, self._loaded)
         # Only for the sending: the caller may do anything before it lands them, also call this runner.
         with self._turns:
             try:
-                return Sent(packet, self._opened().send(packet.commands, packet.number))
+                return Sent(packet, self._get_pool().send(packet.commands, packet.number))
             except RedisError as error:
                 return Sent(packet, None, error)
 
-    def land(self, sent: Sent[Exchange]) -> list[Any]:
-        """Return the decoded answers to calls that were sent by `begin`, in order.
+    def receive(self, sent: Sent[Exchange]) -> list[Any]:
+        """Return the decoded answers to calls that were sent by `send`, in order.
 
         Raises:
             FairqueError: As `run_all`.
         """
         packet = sent.packet
         try:
-            answers = self._landed(sent)
+            answers = self._read_answers(sent)
         except RedisError as error:
             attempts = Attempts(self.settings)
             self._pause(error, attempts)
-            answers = self._asked(partial(self._exchange, packet), attempts)
+            answers = self._with_retries(partial(self._exchange, packet), attempts)
         return [call.decode(answer) for call, answer in zip(packet.calls, answers, strict=True)]
 
     def abandon(self, sent: Sent[Exchange]) -> None:
-        """Do not wait for the answers to calls that were sent by `begin`. They may have been run."""
+        """Do not wait for the answers to calls that were sent by `send`. They may have been run."""
         if sent.exchange is not None:
             sent.exchange.abandon()
 
@@ -135,7 +135,7 @@ class Runner:
             RedisUnavailable: The server did not answer, not even after retries.
             ServerUnsuitable: Rights are missing; the error says which, and how to grant them.
         """
-        self._see_permits([Permits.question(keys)])
+        self._check_permits([Permits.question(keys)])
         self._permits.require(keys, role)
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
@@ -150,7 +150,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        return Subscription(self._connected, self.settings, channel, on_message, on_ready)
+        return Subscription(self._get_client, self.settings, channel, on_message, on_ready)
 
     def info(self) -> Mapping[str, Any]:
         """Return the fields of all sections of INFO.
@@ -158,7 +158,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer, not even after retries.
         """
-        found: Mapping[str, Any] = self._asked(lambda: self._opened().info())
+        found: Mapping[str, Any] = self._with_retries(lambda: self._get_pool().info())
         return found
 
     def scan(self, prefix: str, most: int = 1_000) -> Iterator[list[bytes]]:
@@ -173,7 +173,7 @@ class Runner:
         """
         cursor: int | None = None
         while cursor != 0:
-            cursor, page = self._asked(partial(self._page, cursor or 0, f"{prefix}*", most))
+            cursor, page = self._with_retries(partial(self._page, cursor or 0, f"{prefix}*", most))
             yield page
 
     def texts(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -182,7 +182,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer, not even after retries.
         """
-        found: list[Any] = self._asked(lambda: self._connected().mget(keys))
+        found: list[Any] = self._with_retries(lambda: self._get_client().mget(keys))
         return found
 
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
@@ -197,7 +197,7 @@ class Runner:
             cursors = dict.fromkeys(keys[first : first + most], 0)
             while cursors:
                 for (key, _), page in zip(
-                    list(cursors.items()), self._asked(partial(self._pages, cursors, most)), strict=True
+                    list(cursors.items()), self._with_retries(partial(self._pages, cursors, most)), strict=True
                 ):
                     cursors[key], members = page
                     yield from ((key, member) for member, _ in members)
@@ -211,7 +211,7 @@ class Runner:
         """
         cursor: int | None = None
         while cursor != 0:
-            cursor, fields = self._asked(partial(self._fields, key, cursor or 0, most))
+            cursor, fields = self._with_retries(partial(self._fields, key, cursor or 0, most))
             yield from fields
 
     def close(self) -> None:
@@ -223,12 +223,12 @@ class Runner:
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if self._check:
-            self._see_permits(calls)
+            self._check_permits(calls)
         # So that none of several calls runs after those that follow it, scripts that the server may lack come first.
         packet = pack(calls, self._loaded if len(calls) > 1 else None)
-        return self._asked(partial(self._exchange, packet))
+        return self._with_retries(partial(self._exchange, packet))
 
-    def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+    def _check_permits(self, calls: Sequence[Call[Any]]) -> None:
         """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
             self._read_permits(keys)
@@ -236,18 +236,18 @@ class Runner:
     def _read_permits(self, keys: QueueKeys) -> None:
         question = self._permits.question(keys)
         try:
-            allowed = question.decode(self._asked(partial(self._exchange, pack((question,))))[0])
+            allowed = question.decode(self._with_retries(partial(self._exchange, pack((question,))))[0])
         except (SchemaMismatch, ProtocolError):
             self._permits.skip(keys)
         else:
             self._permits.note(keys, allowed)
 
-    def _asked(self, ask: Callable[[], T], attempts: Attempts | None = None) -> T:
+    def _with_retries(self, request: Callable[[], T], attempts: Attempts | None = None) -> T:
         """Send an idempotent request, with retries."""
         while True:
             try:
                 with self._turns:
-                    return ask()
+                    return request()
             except RedisError as error:
                 attempts = attempts or Attempts(self.settings)
                 self._pause(error, attempts)
@@ -260,7 +260,7 @@ class Runner:
         """
         if denied(error):
             self._permits.forget()
-        pause = attempts.pause_seconds(error, visit_if_unclear(error, self.settings) if attempts.is_last(error) else "")
+        pause = attempts.pause_seconds(error, probe_if_unclear(error, self.settings) if attempts.is_last(error) else "")
         if replaced(error) and (pool := self._pool) is not None:
             pool.close_idle()
         time.sleep(pause)
@@ -271,15 +271,15 @@ class Runner:
         Raises:
             RedisError: The connection failed, or an answer is an error.
         """
-        pool = self._opened()
-        return self._checked(pool, packet, pool.ask(packet.commands, packet.number))
+        pool = self._get_pool()
+        return self._check_answers(pool, packet, pool.ask(packet.commands, packet.number))
 
-    def _landed(self, sent: Sent[Exchange]) -> list[Any]:
+    def _read_answers(self, sent: Sent[Exchange]) -> list[Any]:
         if sent.exchange is None:
             raise sent.error or RuntimeError("calls were neither sent nor refused")
-        return self._checked(sent.exchange.pool, sent.packet, sent.exchange.answers())
+        return self._check_answers(sent.exchange.pool, sent.packet, sent.exchange.answers())
 
-    def _checked(self, pool: Pool, packet: Packet, answers: list[Any]) -> list[Any]:
+    def _check_answers(self, pool: Pool, packet: Packet, answers: list[Any]) -> list[Any]:
         """Return the answers of calls, of which those with a script that the server does not have are sent again."""
         if packet.loads:
             del answers[: len(packet.loads)]
@@ -294,15 +294,15 @@ class Runner:
             self._loaded.add(packet.calls[0].script)
         return answers
 
-    def _connected(self) -> redis.Redis:
-        return self._opened().client
+    def _get_client(self) -> redis.Redis:
+        return self._get_pool().client
 
-    def _opened(self) -> Pool:
+    def _get_pool(self) -> Pool:
         pool = self._pool
         if pool is not None:
             return pool
         with self._lock:
-            return self._pool or self._kept(self._new_pool())
+            return self._pool or self._keep(self._new_pool())
 
     def _new_pool(self) -> Pool:
         pool = Pool(client_of(redis, self.settings, resolve_url(self.settings.url), no_retry()))
@@ -314,7 +314,7 @@ class Runner:
             raise
         return pool
 
-    def _kept(self, pool: Pool) -> Pool:
+    def _keep(self, pool: Pool) -> Pool:
         """Keep a new pool, unless the handler of a signal came in between and has made one."""
         if self._pool is None:
             self._pool = pool
@@ -323,11 +323,11 @@ class Runner:
         return self._pool
 
     def _page(self, cursor: int, pattern: str, most: int) -> Any:
-        return self._connected().scan(cursor, match=pattern, count=most)
+        return self._get_client().scan(cursor, match=pattern, count=most)
 
     def _fields(self, key: bytes, cursor: int, most: int) -> tuple[int, Iterable[bytes]]:
         try:
-            found: Any = self._connected().hscan(key, cursor, count=most)
+            found: Any = self._get_client().hscan(key, cursor, count=most)
         except RedisError as error:
             if "WRONGTYPE" not in str(error):
                 raise
@@ -335,7 +335,7 @@ class Runner:
         return found[0], found[1]
 
     def _pages(self, cursors: Mapping[bytes, int], most: int) -> list[Any]:
-        with self._connected().pipeline(transaction=False) as pipeline:
+        with self._get_client().pipeline(transaction=False) as pipeline:
             for key, cursor in cursors.items():
                 pipeline.zscan(key, cursor, count=most)
             pages = pipeline.execute(raise_on_error=False)
