@@ -16,10 +16,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable, TaskConflict
 from fairque.protocol.model.task import Task
-from fairque.protocol.runners import Runner, pool, reading
+from fairque.protocol.runners import Runner, reading
+from fairque.protocol.runners._sync import pool
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
-from fairque.protocol.runners.pool import Sent
+from fairque.protocol.runners.sent import Sent
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 from fairque.testing import PlainServer
@@ -205,7 +206,7 @@ class TestConnections:
         assert connections(own_server, keys) == 3
         runner.close()
         eventually(lambda: connections(own_server, keys) == 1, what="the end of the idle connections")
-        assert runner.land(waiting[0])[0][0].task_id == "t0"
+        assert runner.receive(waiting[0])[0][0].task_id == "t0"
         eventually(lambda: not connections(own_server, keys), what="the end of all connections")
 
     def test_after_closing_no_call_opens_another_one(
@@ -223,12 +224,12 @@ class TestConnections:
     ) -> None:
         runner = make(f"{own_server.settings.url}?client_name={keys.name}", retries=3)
         runner.run(push(keys, "a"))
-        sent = runner.begin([push(keys, "b")])
+        sent = runner.send([push(keys, "b")])
         runner.abandon(sent)
         runner.close()
         lost: Sent[Any] = Sent(sent.packet, None, RedisConnectionError("Connection reset by peer"))
         with pytest.raises(FairqueError, match="it may have taken effect"):
-            runner.land(lost)
+            runner.receive(lost)
         assert not connections(own_server, keys)
 
     def test_one_whose_use_is_interrupted_between_sending_and_reading_is_closed(
@@ -303,7 +304,7 @@ def test_calls_of_more_threads_than_there_are_connections_wait_for_each_other(
 
 LOWERS = """
 import resource, socket
-from fairque.protocol.runners.pool import is_stale
+from fairque.protocol.runners.stale import is_stale
 ours, other = socket.socketpair()
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))

@@ -22,7 +22,7 @@ from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Call
 
 __all__ = ["AsyncLink", "Link", "seconds_of"]
@@ -356,5 +356,5 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)
     if seconds is not None and not number:
-        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {shown(timeout)}")
+        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {safe_repr(timeout)}")
     return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds

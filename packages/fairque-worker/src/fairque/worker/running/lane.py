@@ -200,8 +200,8 @@ class Lanes:
             return STUCK_SECONDS
         job = lane.current
         # Without a task it waits for a thread.
-        if (left := self._seen_at + (_UNSERVED_SECONDS if job is None else STUCK_SECONDS) - now) > 0:
-            return min(left, STUCK_SECONDS)
+        if (seconds := self._seen_at + (_UNSERVED_SECONDS if job is None else STUCK_SECONDS) - now) > 0:
+            return min(seconds, STUCK_SECONDS)
         self._retire(lane, job)
         return STUCK_SECONDS if self._lane is not None else math.inf
 
