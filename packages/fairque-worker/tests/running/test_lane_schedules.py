@@ -406,7 +406,11 @@ def does_not_look_again(lane: Lane) -> bool:
 
 @pytest.mark.parametrize(
     ("of", "name", "bug"),
-    [(Places, "take_out", ends_twice), (Lanes, "_retire", drops_the_queue), (Lane, "_stay_or_leave", does_not_look_again)],
+    [
+        (Places, "take_out", ends_twice),
+        (Lanes, "_retire", drops_the_queue),
+        (Lane, "_stay_or_leave", does_not_look_again),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_seeded_bug_is_found(monkeypatch: pytest.MonkeyPatch, of: type, name: str, bug: Any) -> None:
