@@ -6,12 +6,13 @@
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_lost_workers  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
-  ARGV[8..] for each task: id, token, ran_us, result, xcom; those to end, if there are any, see finish
+  ARGV[8..] for each task: id, token, ran_us, result, xcom
   Returns {1, more, wait_ms, reclaimed, ended, id, message, token, attempt, failures, solo, pushed_at, heritage, ...},
     eight places per task, at most 4 MiB, but at least one task if there is one;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
     wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
-    reclaimed lists the tasks that were reclaimed, see reclaim.lua; ended is the answer of finish
+    reclaimed lists the tasks that were reclaimed, see reclaim.lua;
+    ended is the answer of finish for the attempts in ARGV, if any: {1, state}, {2, state}, {-1, state}, {-2, ''}
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, STARTED -> FINISHED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED,
     STARTED -> CANCELED,
@@ -56,7 +57,6 @@ local ends = #ARGV > 7
 if ends and not grouped(7, ENDING) then return bad_arguments("pop takes five arguments for each task that it ends") end
 local malformed = ends and bad_times(7, ENDING)
 if malformed then return malformed end
-
 local reply, tasks = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}}, {}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)

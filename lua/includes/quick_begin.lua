@@ -11,13 +11,13 @@ local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, sh
 -- NaN is in no range.
 if version ~= GLOBALS_VERSION or not (V >= 0 and V < 2 ^ 52 and aseq >= 0 and aseq < 2 ^ 52 and est0 >= 1
   and est0 < 2 ^ 52 and pop_at >= 0 and pop_at < 2 ^ 52 and queued >= 0 and queued < 2 ^ 52 and pushed >= 0
-  and pushed < 2 ^ 52 and finished >= 0 and finished < 2 ^ 52 and shift >= 0 and shift < 2 ^ 42 and clk >= 0
-  and clk < 2 ^ 52) then break end
+  and pushed < 2 ^ 52 and finished >= 0 and finished < 2 ^ 52 and shift >= 0 and shift < 2 ^ 42
+  and shift % 1 == 0 and clk >= 0 and clk < 2 ^ 52) then break end
 local now = meta[2] == "1" and tonumber(read("GET", P .. "now"))
 if not meta[2] then
   local time = read("TIME")
   now = time[1] * 1000000 + time[2]
 end
-if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
+if not now or not (seen >= 0 and seen <= now + shift * 1000 and seen % 1 == 0) then break end
 now = now + shift * 1000
 local now_ms, counted = math.floor(now / 1000), meta[3] == "count"

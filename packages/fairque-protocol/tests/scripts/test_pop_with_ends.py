@@ -107,7 +107,9 @@ def test_a_dependent_of_a_task_that_ends_is_taken_in_the_same_call(queue: "Bench
 def test_it_does_what_finish_and_a_pop_do(new_queue: Callable[[], "Bench"]) -> None:
     kinds = st.sampled_from([{}] * 6 + [{"priority": Priority.CRITICAL}, {"cost": 0.5}, {"dedup_key": "k"}])
     pushes = st.lists(st.tuples(st.sampled_from(["ann", "bob", "cid"]), kinds), max_size=8)
-    rounds = st.lists(st.tuples(pushes, st.integers(1, 6), st.integers(0, 6), st.sampled_from([0, 3, 61_000])), max_size=8)
+    rounds = st.lists(
+        st.tuples(pushes, st.integers(1, 6), st.integers(0, 6), st.sampled_from([0, 3, 61_000])), max_size=8
+    )
 
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     @given(rounds)

@@ -106,6 +106,9 @@ class Pair:
             del held[: max(0, ends - 1)]
         for call, held, answer in zip(self._popped, self._held, self._answers("pop", self._popped), strict=True):
             held.extend(call.decode(answer).tasks)
+        if any(ended):
+            # The rest has removed the debts that are paid; after the quick path the next call does.
+            self.both(lambda queue, _: queue.sweep())
 
     def watch(self, number: int) -> None:
         """Wait for the ends of the first tasks that are held."""
