@@ -115,5 +115,6 @@ for _, move in ipairs(moves) do
   size = size + 3
 end
 place_schedules()
+write_schedules()
 commit()
 return reply

@@ -42,9 +42,9 @@ for place = 1, number do
   starts[2 * place - 1], starts[2 * place] = ids[place], "\2" .. string.sub(body, 2, at)
     .. struct.pack(ATTEMPT, STATE_NUMBERS.STARTED, flags, 0, 0, score, charges[owners[place]], attempt + 1, fails, lost,
       #token, #settled, #worker, 0) .. token .. settled .. worker
-  bytes = bytes + #body - at
-  local message, end_of = string.sub(body, at + 1), 8 * place - 3
-  answer[end_of + 1], answer[end_of + 2] = ids[place], #message <= MOST_MESSAGE and message or ""
+  local message, end_of = #body - at <= MOST_MESSAGE and string.sub(body, at + 1) or "", 8 * place - 3
+  bytes = bytes + #message
+  answer[end_of + 1], answer[end_of + 2] = ids[place], message
   answer[end_of + 3], answer[end_of + 4], answer[end_of + 5] = token, attempt + 1, fails
   answer[end_of + 6], answer[end_of + 7] = flags % 2, pushed_at
   answer[end_of + 8] = flags % 64 >= 32 and prio .. string.sub(body, TASK_HEAD_SIZE + digest + 1, at) or ""
