@@ -21,7 +21,15 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import TASK_RECORD, USER_RECORD, QueueBench, amend_globals, calls, parse_globals, read_globals
+from fairque.testing.internal import (
+    TASK_RECORD,
+    USER_RECORD,
+    QueueBench,
+    amend_globals,
+    calls,
+    parse_globals,
+    read_globals,
+)
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -218,13 +226,20 @@ end
 """
 
 #: The fields of the record of a task, and its message.
-_TASK = TASK_RECORD + _AS_TEXT + """
+_TASK = (
+    TASK_RECORD
+    + _AS_TEXT
+    + """
 local record, message = read_task(ARGV[1], ARGV[2])
 return {as_text(record), message}
 """
+)
 
 #: As `_TASK`, of all tasks with a record in the hash, by id.
-_ATTEMPTS = TASK_RECORD + _AS_TEXT + """
+_ATTEMPTS = (
+    TASK_RECORD
+    + _AS_TEXT
+    + """
 local tasks, ids = {}, redis.call("HKEYS", KEYS[1])
 table.sort(ids)
 for _, id in ipairs(ids) do
@@ -233,6 +248,7 @@ for _, id in ipairs(ids) do
 end
 return tasks
 """
+)
 
 #: The fields of the record of a schedule, numbers as text.
 _RECORD = _AS_TEXT + 'return as_text(cmsgpack.unpack(redis.call("GET", KEYS[1])))'

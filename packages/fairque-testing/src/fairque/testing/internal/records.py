@@ -6,7 +6,16 @@ from typing import Any
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.wire.body import message_in
 
-__all__ = ["TASK_RECORD", "USER_RECORD", "amend_globals", "amend_record", "parse_globals", "read_globals", "read_message", "write_message"]
+__all__ = [
+    "TASK_RECORD",
+    "USER_RECORD",
+    "amend_globals",
+    "amend_record",
+    "parse_globals",
+    "read_globals",
+    "read_message",
+    "write_message",
+]
 
 _GLOBALS = struct.Struct("<BBBdddddddddd")
 _GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk")
