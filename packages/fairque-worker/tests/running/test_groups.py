@@ -94,6 +94,20 @@ def test_one_that_another_cancels_before_its_first_step_ends_as_canceled(lane_be
     assert (type(fine), canceled.kind, ran) == (Success, asyncio.CancelledError, [])
 
 
+def test_one_whose_coroutine_another_closes_before_its_first_step_fails(lane_bench: Any) -> None:
+    ran: list[int] = []
+
+    async def closes() -> None:
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.get_coro().close()
+
+    async def runs() -> None:
+        ran.append(1)
+
+    fine, failed = endings_of(lane_bench, jobs_of(lane_bench, closes, runs))
+    assert (type(fine), failed.kind, ran) == (Success, RuntimeError, [])
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before it begins", "while it waits"])
 def test_one_that_is_canceled_ends_as_canceled(lane_bench: Any, before: Any) -> None:
     begun = threading.Event()
