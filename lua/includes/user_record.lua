@@ -14,7 +14,8 @@ local function parse_user(text)
   r.S, r.served, r.since, r.ewma, r.inf = S, served, since, ewma > 0 and ewma or nil, inf
   r.lane, r.borrows = LANES[borrows and lane - BORROWS or lane], borrows or nil
   local fits = S > -TOP and S < TOP and sane(served) and sane(since) and sane(ewma) and r.lane
-    and (not r.cs or sane(r.cs)) and (not r.tat or sane(r.tat)) and (not r.leeway or sane(r.leeway)) and (not r.cut or r.cut < TOP)
+    and (not r.cs or sane(r.cs)) and (not r.tat or sane(r.tat)) and (not r.leeway or sane(r.leeway))
+    and (not r.cut or r.cut < TOP)
   return fits and r or error("no record")
 end
 
