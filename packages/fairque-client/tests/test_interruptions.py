@@ -12,7 +12,7 @@ import pytest
 
 from fairque.client import AsyncTaskQueue, Task, TaskQueue, waiting
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, eventually
 
 
 def task() -> "Task[Any]":
@@ -52,8 +52,7 @@ async def test_waits_hear_of_endings_after_all_tasks_of_the_loop_were_canceled(
         before = async_spy.scripts.count("watch")
         async with asyncio.timeout(PATIENCE):
             wait = asyncio.ensure_future(ending)
-            while async_spy.scripts.count("watch") == before:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(eventually, lambda seen=before: async_spy.scripts.count("watch") > seen)
             await handle.cancel()
             await wait
 

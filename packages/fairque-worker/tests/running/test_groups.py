@@ -25,7 +25,7 @@ def jobs_of(bench: Any, *functions: Any) -> list[Job]:
 
 def endings_of(bench: Any, jobs: list[Job]) -> list[Any]:
     """Give the jobs together, and return their endings in the order of the jobs."""
-    bench.executor.give(jobs)
+    bench.executor.submit_all(jobs)
     endings = {ending.job: ending for ending in (bench.ending() for _ in jobs)}
     return [endings[job] for job in jobs]
 
@@ -119,7 +119,7 @@ def test_one_that_is_canceled_ends_as_canceled(lane_bench: Any, before: Any) -> 
     (job,) = jobs_of(lane_bench, waits)
     if before:
         job.request_stop(StopReason.CANCELED)
-    lane_bench.executor.give([job])
+    lane_bench.executor.submit_all([job])
     if not before:
         assert begun.wait(PATIENCE)
         job.request_stop(StopReason.CANCELED)
