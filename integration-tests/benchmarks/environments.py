@@ -1,0 +1,125 @@
+"""Python environments of the benchmarks: one for each task queue of the comparison, and for a revision of fairque."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from peers.catalog import PEERS
+from sides import Side
+
+__all__ = ["Missing", "current_side", "peer_side", "revision_side"]
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "peers"
+#: In the order of their dependencies; fairque.testing has the calls in one place.
+PACKAGES = ("protocol", "client", "worker", "testing")
+_NEWER = ("python3.14", "python3.13", "python3.12")
+
+
+class Missing(Exception):
+    """An environment cannot be made here; the message says why in one line."""
+
+
+def current_side() -> Side:
+    """Return fairque as it is in this environment."""
+    return Side("fairque", "fairque", Path(sys.executable), version=_revision(ROOT, "HEAD", changes=True))
+
+
+def peer_side(name: str) -> Side:
+    """Return a task queue of the comparison in an environment of its own, which is kept in ``build/peers``.
+
+    Raises:
+        Missing: It cannot be installed here.
+    """
+    if name == "fairque":
+        return current_side()
+    peer = PEERS[name]
+    base = _interpreter(peer.python)
+    mark = hashlib.sha256("\n".join([base, *peer.requires]).encode()).hexdigest()[:12]
+    folder = BUILD / f"{name}-{mark}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        print(f"installing {', '.join(peer.requires)}", file=sys.stderr, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        _create(base, folder)
+        _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *peer.requires])
+        (folder / "complete").touch()
+    return Side(name, name, python, version=_installed(python, peer.requires))
+
+
+@contextmanager
+def revision_side(revision: str) -> Iterator[Side]:
+    """Check out a revision in a temporary folder, and install its packages with the same versions of all others.
+
+    Yields:
+        fairque of that revision.
+
+    Raises:
+        Missing: There is no such revision, or it cannot be installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="fairque-revision-") as name:
+        tree, folder = Path(name) / "tree", Path(name) / "environment"
+        _run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, revision])
+        try:
+            others = _run([sys.executable, "-m", "pip", "list", "--format=freeze", "--exclude-editable"])
+            limits = Path(name) / "constraints.txt"
+            limits.write_text(
+                "\n".join(line for line in others.splitlines() if not line.startswith("fairque")), encoding="utf-8"
+            )
+            _create(sys.executable, folder)
+            python = folder / "bin" / "python"
+            packages = [word for package in PACKAGES for word in ("-e", tree / "packages" / f"fairque-{package}")]
+            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--constraint", limits, *packages])
+            yield Side(revision, "fairque", python, version=_revision(tree, "HEAD", changes=False))
+        finally:
+            _run(["git", "-C", ROOT, "worktree", "remove", "--force", tree])
+
+
+def _interpreter(oldest: tuple[int, int]) -> str:
+    """Return a Python that is new enough."""
+    if sys.version_info >= oldest:
+        return sys.executable
+    for name in _NEWER:
+        found = shutil.which(name)
+        # What is found may be the stand-in of a program that manages versions, without a version behind it.
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            return found
+    raise Missing(f"it needs Python {oldest[0]}.{oldest[1]}, and none is on PATH")
+
+
+def _create(python: str | Path, folder: Path) -> None:
+    _run([python, "-m", "venv", folder])
+
+
+def _installed(python: Path, requires: Sequence[str]) -> str:
+    """Return the version of the first of these packages."""
+    name = requires[0].partition(">")[0].partition("[")[0]
+    code = f"from importlib.metadata import version; print(version({name!r}))"
+    return f"{name} {_run([python, '-c', code]).strip()}"
+
+
+def _revision(tree: Path, revision: str, *, changes: bool) -> str:
+    number = _run(["git", "-C", tree, "rev-parse", "--short=9", revision]).strip()
+    changed = changes and _run(["git", "-C", tree, "status", "--porcelain", "--untracked-files=no"]).strip()
+    return f"{number} with changes" if changed else number
+
+
+def _run(command: Sequence[str | Path]) -> str:
+    """Run a command and return its output.
+
+    Raises:
+        Missing: It failed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Missing(f"{' '.join(map(os.fspath, command[:6]))} …: {last[-1] if last else 'failed'}")
+    return done.stdout
