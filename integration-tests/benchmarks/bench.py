@@ -28,9 +28,11 @@ __all__ = ["WORKLOADS", "arguments", "chosen", "run"]
 WORKLOADS = {one.name: one for one in (*server_cost.WORKLOADS, *drains.WORKLOADS, *pushes.WORKLOADS)}
 
 
-def arguments(description: str | None, names: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the options that all commands of the benchmarks share."""
+def arguments(description: str | None, names: Sequence[str], *, revision: bool = False) -> argparse.ArgumentParser:
+    """Return the arguments that all commands of the benchmarks share; with ``revision`` one comes before the names."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if revision:
+        parser.add_argument("revision", help="a commit, branch or tag of this repository")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure, all if left out: {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=3, help="how often (3)")
     parser.add_argument("--scale", type=float, default=1.0, help="the share of the full size, 0.05 for a quick look (1)")

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 
 from figures import Figures, Workload
-from peers.catalog import Load
+from catalog import Load
 from servers import server
 from sides import Side, field
 
 __all__ = ["WORKLOADS"]
 
 #: Tasks of a full run for fairque; slower queues get a part of them.
-NOOPS, NAPS, MIXED = 20_000, 2_000, 6_000
+NOOPS, NAPS, MIXED = 40_000, 2_000, 12_000
 NAP_SECONDS = 0.01
 #: How long a worker has nothing to do before its memory is read.
 IDLE_SECONDS = 1.0

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 
-from peers.catalog import PEERS
+from catalog import PEERS
 from sides import Side
 
 __all__ = ["Missing", "current_side", "peer_side", "revision_side"]
@@ -28,7 +29,7 @@ class Missing(Exception):
 
 def current_side() -> Side:
     """Return fairque as it is in this environment."""
-    return Side("fairque", "fairque", Path(sys.executable), version=_revision(ROOT, "HEAD", changes=True))
+    return Side("fairque", "fairque", Path(sys.executable), version=_revision(ROOT))
 
 
 def peer_side(name: str) -> Side:
@@ -67,17 +68,14 @@ def revision_side(revision: str) -> Iterator[Side]:
         tree, folder = Path(name) / "tree", Path(name) / "environment"
         _run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, revision])
         try:
-            others = _run([sys.executable, "-m", "pip", "list", "--format=freeze", "--exclude-editable"])
             limits = Path(name) / "constraints.txt"
-            limits.write_text(
-                "\n".join(line for line in others.splitlines() if not line.startswith("fairque")), encoding="utf-8"
-            )
+            limits.write_text("\n".join(_other_packages()), encoding="utf-8")
             _create(sys.executable, folder)
             python = folder / "bin" / "python"
             packages = [word for package in PACKAGES for word in ("-e", tree / "packages" / f"fairque-{package}")]
             pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             _run([*pip, "--constraint", limits, *packages])
-            yield Side(revision, "fairque", python, version=_revision(tree, "HEAD", changes=False))
+            yield Side(revision, "fairque", python, version=_revision(tree))
         finally:
             _run(["git", "-C", ROOT, "worktree", "remove", "--force", tree])
 
@@ -105,9 +103,19 @@ def _installed(python: Path, requires: Sequence[str]) -> str:
     return f"{name} {_run([python, '-c', code]).strip()}"
 
 
-def _revision(tree: Path, revision: str, *, changes: bool) -> str:
-    number = _run(["git", "-C", tree, "rev-parse", "--short=9", revision]).strip()
-    changed = changes and _run(["git", "-C", tree, "status", "--porcelain", "--untracked-files=no"]).strip()
+def _other_packages() -> list[str]:
+    """Return the versions of all packages of this environment but those of fairque."""
+    found = {one.name: one.version for one in distributions() if not one.name.startswith("fairque")}
+    return [f"{name}=={version}" for name, version in found.items()]
+
+
+def _revision(tree: Path) -> str:
+    """Return the commit of a checkout."""
+    try:
+        number = _run(["git", "-C", tree, "rev-parse", "--short=9", "HEAD"]).strip()
+        changed = _run(["git", "-C", tree, "status", "--porcelain", "--untracked-files=no"]).strip()
+    except Missing:
+        return "not a checkout"
     return f"{number} with changes" if changed else number
 
 
@@ -118,7 +126,10 @@ def _run(command: Sequence[str | Path]) -> str:
         Missing: It failed.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    except OSError as error:
+        raise Missing(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Missing(f"{' '.join(map(os.fspath, command[:6]))} …: {last[-1] if last else 'failed'}")

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from figures import Figures, Workload
-from peers.catalog import Load
+from catalog import Load
 from servers import server
 from sides import Side, field
 

@@ -40,14 +40,14 @@ class Queue:
         self.keys = QueueKeys(name)
         self._runner = runner
         self._numbers, self._claims = count(1), count(1)
-        bare = Task(task_id=f"{0:036}", user_id="user-0000000", func="f", args=("",), created_at=0)
+        bare = Task(task_id=f"{0:036}", user_id="user-0000000", func="f", args=("",))
         self._padding = "x" * (BYTES - len(encode_task(bare).data))
 
     def tasks(self, number: int, users: int) -> list[Task[Any]]:
         """Make tasks of so many users, one after the other."""
         return [
             Task(
-                task_id=f"{one:036}", user_id=f"user-{one % users:07}", func="f", args=(self._padding,), created_at=0
+                task_id=f"{one:036}", user_id=f"user-{one % users:07}", func="f", args=(self._padding,)
             )
             for one in (next(self._numbers) for _ in range(number))
         ]
@@ -165,7 +165,7 @@ class Program:
         }
 
     def _times(self, full: int) -> int:
-        return max(2, int(full * min(1.0, self._scale)))
+        return min(full, max(10, int(full * self._scale)))
 
     def _busy(self, name: str, *, users: int, tasks: int) -> Queue:
         queue = Queue(self._runner, name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from peers.catalog import PEERS, Load, Peer
+from catalog import PEERS, Load, Peer
 
 from fairque.protocol.clock import monotonic
 

@@ -16,15 +16,14 @@ from environments import Missing, current_side, revision_side
 
 def main() -> None:
     """Do what the command line says."""
-    parser = arguments(__doc__, list(WORKLOADS))
-    parser._actions[1].help = f"a revision, then what to measure, all if left out: {', '.join(WORKLOADS)}"
+    parser = arguments(__doc__, list(WORKLOADS), revision=True)
     options = parser.parse_args()
-    revision, *names = options.names or parser.error("name a revision: hatch run bench:compare REV")
+    workloads = chosen(options.names)
     try:
-        with revision_side(revision) as before:
-            run([before, current_side()], chosen(names), options)
+        with revision_side(options.revision) as before:
+            run([before, current_side()], workloads, options)
     except Missing as error:
-        raise SystemExit(f"{revision} cannot be measured: {error}") from None
+        raise SystemExit(f"{options.revision} cannot be measured: {error}") from None
 
 
 if __name__ == "__main__":

@@ -10,13 +10,10 @@ for them. Figures are ratios to fairque in the same run, then medians of the rou
 """
 
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import WORKLOADS, arguments, run
 from environments import Missing, peer_side
-from peers.catalog import PEERS
+from catalog import PEERS
 
 COMPARED = ("drain", "drain-async", "drain-two", "sleeps", "push", "push-bulk", "latency", "idle")
 
