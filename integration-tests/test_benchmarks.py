@@ -129,5 +129,5 @@ def test_the_table_names_what_was_not_measured(load: Any) -> None:
     rate = load("drains").RATE
     results = _results(load, {("drain", "fairque"): [{rate: 30.0}], ("drain", "tarsk"): [{rate: 20.0}]})
     lines = load("table").as_markdown(results).splitlines()
-    assert "| no-op drain by one worker process, threads, 16 slots | 1.50 × tarsk |" in lines
+    assert "| no-op drain by one worker process, threads, 16 slots | 1.50 x tarsk |" in lines
     assert "| idle worker, PSS | not measured |" in lines

@@ -33,9 +33,13 @@ def arguments(description: str | None, names: Sequence[str], *, revision: bool =
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if revision:
         parser.add_argument("revision", help="a commit, branch or tag of this repository")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure, all if left out: {', '.join(names)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"what to measure, all if left out: {', '.join(names)}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often (3)")
-    parser.add_argument("--scale", type=float, default=1.0, help="the share of the full size, 0.05 for a quick look (1)")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="the share of the full size, 0.05 for a quick look (1)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every run to this file")
     return parser
 

@@ -1,7 +1,5 @@
 """The task queues of the comparison: what each needs, and how its workers are started."""
 
-from collections.abc import Mapping
-
 from attrs import frozen
 
 __all__ = ["PEERS", "Load", "Peer"]
@@ -38,16 +36,14 @@ class Peer:
 
     Attributes:
         requires: What is installed for it; nothing for fairque, which is in the environment of the program.
-        command: The arguments of Python that start its workers, with the fields of `Load` and ``url``. Several processes
-            are started by the command itself if it has ``{processes}``, and by as many commands if it has not.
+        command: The arguments of Python that start its workers, with the fields of `Load` and ``url``. Several
+            processes are started by the command itself if it has ``{processes}``, else by as many commands.
         sync: Whether it has tasks that are functions.
         coroutines: Whether it has tasks that are coroutines.
         bulk: Whether it pushes several tasks at once.
         slots: Whether a worker process runs several tasks at a time.
         share: Of how many tasks fairque runs it runs in the same time, about: so many are measured.
         python: The oldest Python, as two numbers.
-        results: Whether a producer can wait for a result.
-        environment: Further variables of its processes.
     """
 
     requires: tuple[str, ...]
@@ -58,8 +54,6 @@ class Peer:
     slots: bool = True
     share: float = 0.5
     python: tuple[int, int] = (3, 11)
-    results: bool = True
-    environment: Mapping[str, str] = {}
 
     def runs(self, load: Load) -> bool:
         """Whether it can run such tasks."""

@@ -5,15 +5,15 @@
     hatch run peers:compare --json build/peers.json
     hatch run charts:peers build/peers.json     the chart of the README
 
-All run the same tasks, with an argument of 200 bytes, each in the fastest configuration that its documentation describes
-for them. Figures are ratios to fairque in the same run, then medians of the rounds.
+All run the same tasks, with an argument of 200 bytes, each in the fastest configuration that its documentation
+describes for them. Figures are ratios to fairque in the same run, then medians of the rounds.
 """
 
 import sys
 
 from bench import WORKLOADS, arguments, run
-from environments import Missing, peer_side
 from catalog import PEERS
+from environments import Missing, peer_side
 
 COMPARED = ("drain", "drain-async", "drain-two", "sleeps", "push", "push-bulk", "latency", "idle")
 

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from figures import Figures, Workload
 from catalog import Load
+from figures import Figures, Workload
 from servers import server
-from sides import Side, field
+from sides import Side, stage
 
 __all__ = ["WORKLOADS"]
 
@@ -37,7 +37,7 @@ def drain(side: Side, load: Load, tasks: int, *options: str, **variables: str) -
         The tasks a second, and the CPU time of server and workers a task.
     """
     verb = "push_many" if side.entry.bulk else "push"
-    with server() as one, field(side, one.url, **variables) as place:
+    with server() as one, stage(side, one.url, **variables) as place:
         place.produce(verb, load.task, tasks)
         with place.workers(load, *options) as workers:
             workers.wait(tasks // WARM_UP_SHARE)
@@ -65,7 +65,7 @@ def _naps(side: Side, scale: float) -> Figures:
     load = _nap_load(side)
     tasks = max(FEWEST, int(NAPS * scale))
     verb = "push_many" if side.entry.bulk else "push"
-    with server() as one, field(side, one.url) as place:
+    with server() as one, stage(side, one.url) as place:
         place.produce(verb, load.task, tasks)
         with place.workers(load) as workers:
             workers.wait(tasks)
@@ -99,7 +99,7 @@ def _processes(side: Side, scale: float) -> Figures:
 
 def _idle(side: Side, _: float) -> Figures:
     load = Load("noop", slots=16)
-    with server() as one, field(side, one.url) as place:
+    with server() as one, stage(side, one.url) as place:
         place.produce("push", load.task, 1)
         with place.workers(load) as workers:
             workers.wait(1)

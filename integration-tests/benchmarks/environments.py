@@ -99,8 +99,11 @@ def _create(python: str | Path, folder: Path) -> None:
 def _installed(python: Path, requires: Sequence[str]) -> str:
     """Return the version of the first of these packages."""
     name = requires[0].partition(">")[0].partition("[")[0]
-    code = f"from importlib.metadata import version; print(version({name!r}))"
-    return f"{name} {_run([python, '-c', code]).strip()}"
+    code = (
+        f"import platform; from importlib.metadata import version; print(version({name!r}), platform.python_version())"
+    )
+    found, of_python = _run([python, "-c", code]).split()
+    return f"{name} {found}, Python {of_python}"
 
 
 def _other_packages() -> list[str]:

@@ -22,7 +22,7 @@ class Workload:
         title: What it is, in one line.
         run: Measures it once; the number is the share of the full size.
         suits: Whether a side can do it.
-        repeats: Whether its figures repeat by themselves, so that one round is enough.
+        repeats: Whether one round is enough: its figures repeat, or are medians and ratios of many calls already.
     """
 
     name: str

@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Callable
 
-from figures import Figures, Workload
 from catalog import Load
+from figures import Figures, Workload
 from servers import server
-from sides import Side, field
+from sides import Side, stage
 
 __all__ = ["WORKLOADS"]
 
@@ -17,7 +17,7 @@ FEWEST = 20
 
 def _push(verb: str, number: int) -> Callable[[Side, float], Figures]:
     def run(side: Side, scale: float) -> Figures:
-        with server() as one, field(side, one.url) as place:
+        with server() as one, stage(side, one.url) as place:
             return place.produce(verb, _load(side).task, max(FEWEST, int(number * scale)))
 
     return run
@@ -25,7 +25,7 @@ def _push(verb: str, number: int) -> Callable[[Side, float], Figures]:
 
 def _calls(side: Side, scale: float) -> Figures:
     load = _load(side)
-    with server() as one, field(side, one.url, BENCHMARK_RESULTS="yes") as place, place.workers(load) as workers:
+    with server() as one, stage(side, one.url, BENCHMARK_RESULTS="yes") as place, place.workers(load) as workers:
         place.produce("push", load.task, 1)
         workers.wait(1)
         measured = place.produce("call", load.task, max(FEWEST, int(CALLS * scale)))
@@ -40,7 +40,5 @@ def _load(side: Side) -> Load:
 WORKLOADS = (
     Workload("push", "pushed one by one, by one producer", _push("push", ONE_BY_ONE)),
     Workload("push-bulk", "pushed in bulk", _push("push_many", IN_BULK), lambda side: side.entry.bulk),
-    Workload(
-        "latency", "from a push to the start and to the result, idle", _calls, lambda side: side.entry.results
-    ),
+    Workload("latency", "from a push to the start and to the result, idle", _calls),
 )

@@ -13,11 +13,11 @@ from servers import Facts
 
 __all__ = ["as_text", "number", "write_json"]
 
-_NOTHING = "–"
+_NOTHING = "-"
 
 
 def as_text(results: Results, facts: Facts) -> str:
-    """Return tables with a row for each side; with several sides each cell has the ratio to the first one, then the value."""
+    """Return tables; with several sides each cell has the ratio to the first one, then the value."""
     lines = [_about(facts), *(f"{side.name:10} {side.version}" for side in results.sides)]
     for workload in results.workloads:
         if any((workload.name, side.name) in results.runs for side in results.sides):

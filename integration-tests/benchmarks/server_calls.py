@@ -46,9 +46,7 @@ class Queue:
     def tasks(self, number: int, users: int) -> list[Task[Any]]:
         """Make tasks of so many users, one after the other."""
         return [
-            Task(
-                task_id=f"{one:036}", user_id=f"user-{one % users:07}", func="f", args=(self._padding,)
-            )
+            Task(task_id=f"{one:036}", user_id=f"user-{one % users:07}", func="f", args=(self._padding,))
             for one in (next(self._numbers) for _ in range(number))
         ]
 
@@ -108,7 +106,7 @@ class Program:
         self._runner = Runner(RedisSection(url=url))
 
     def instructions(self) -> dict[str, float]:
-        """Count thousands of instructions a task: users have a backlog, 20 tasks run, more than 128 results are kept."""
+        """Count thousands of instructions a task; users have a backlog, 20 tasks run, over 128 results are kept."""
         queue = self._busy("ten", users=10, tasks=2_000)
         queue.cycle(80, 2)
         counter = Counter(self._pid, self._folder)
@@ -155,7 +153,7 @@ class Program:
         }
 
     def scale(self) -> dict[str, float]:
-        """Compare the server's time for a push, a pop and a finish of one task: few and many users, few and many tasks."""
+        """Compare the server's time for a push, a pop and a finish of a task by the numbers of users and tasks."""
         large = max(1_000, int(LARGE * self._scale))
         few = self._cost("few", users=SMALL, tasks=SMALL)
         return {

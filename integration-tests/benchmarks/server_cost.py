@@ -5,7 +5,7 @@ from pathlib import Path
 
 from figures import Figures, Workload
 from servers import has_valgrind, server
-from sides import Side, field
+from sides import Side, stage
 
 __all__ = ["WITHOUT_VALGRIND", "WORKLOADS"]
 
@@ -18,7 +18,7 @@ WITHOUT_VALGRIND = (
 
 def _run(verb: str, *, counted: bool = False) -> Callable[[Side, float], Figures]:
     def run(side: Side, scale: float) -> Figures:
-        with server(counted=counted) as one, field(side, one.url) as place:
+        with server(counted=counted) as one, stage(side, one.url) as place:
             return place.run([PROGRAM, verb, str(scale), str(one.pid), str(one.folder)])
 
     return run
@@ -36,8 +36,18 @@ WORKLOADS = (
         lambda side: _is_fairque(side) and has_valgrind(),
         repeats=True,
     ),
-    Workload("memory", "bytes of the server a task, messages of 200 bytes, 10 users", _run("memory"), _is_fairque),
     Workload(
-        "scale", "server µs of push, pop and finish of a task, with many users or tasks", _run("scale"), _is_fairque
+        "memory",
+        "bytes of the server a task, messages of 200 bytes, 10 users",
+        _run("memory"),
+        _is_fairque,
+        repeats=True,
+    ),
+    Workload(
+        "scale",
+        "server µs of push, pop and finish of a task, with many users or tasks",
+        _run("scale"),
+        _is_fairque,
+        repeats=True,
     ),
 )

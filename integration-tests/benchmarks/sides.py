@@ -16,7 +16,7 @@ from catalog import PEERS, Load, Peer
 
 from fairque.protocol.clock import monotonic
 
-__all__ = ["Failed", "Field", "Side", "Workers", "field"]
+__all__ = ["Failed", "Side", "Stage", "Workers", "stage"]
 
 HERE = Path(__file__).resolve().parent
 #: How many bytes a task writes when it begins.
@@ -52,7 +52,7 @@ class Side:
 
 
 @frozen
-class Field:
+class Stage:
     """Where a side runs: a server, and a folder with the records of its tasks.
 
     Attributes:
@@ -112,7 +112,6 @@ class Field:
             "BENCHMARK_PEER": self.side.peer,
             "BENCHMARK_URL": self.url,
             "BENCHMARK_RECORDS": str(self.records),
-            **self.side.entry.environment,
             **self.variables,
         }
 
@@ -148,12 +147,12 @@ class Workers:
     """Worker processes that run.
 
     Attributes:
-        field: Where they run.
+        stage: Where they run.
         started: The processes that were started; they may have started others.
         log: What they write.
     """
 
-    field: Field
+    stage: Stage
     started: list["subprocess.Popen[bytes]"]
     log: Path
 
@@ -164,10 +163,10 @@ class Workers:
             Failed: They end, or they take too long.
         """
         until = monotonic() + _PATIENCE_SECONDS
-        while self.field.ran() < number:
+        while self.stage.ran() < number:
             if monotonic() > until or any(process.poll() is not None for process in self.started):
                 raise Failed(
-                    f"{self.field.side.name}: its worker has run {self.field.ran()} of {number} tasks:\n"
+                    f"{self.stage.side.name}: its worker has run {self.stage.ran()} of {number} tasks:\n"
                     f"{self.log.read_text(errors='replace')[-2_000:]}"
                 )
             time.sleep(0.002)
@@ -199,10 +198,10 @@ class Workers:
 
 
 @contextmanager
-def field(side: Side, url: str, **variables: str) -> Iterator[Field]:
+def stage(side: Side, url: str, **variables: str) -> Iterator[Stage]:
     """Prepare the files of a measurement and remove them afterwards."""
     with tempfile.TemporaryDirectory(prefix="fairque-benchmark-") as name:
-        made = Field(side, url, Path(name), variables)
+        made = Stage(side, url, Path(name), variables)
         made.records.touch()
         yield made
 

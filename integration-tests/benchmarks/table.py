@@ -43,7 +43,7 @@ def _against(name: str, *peers: str) -> Callable[[Results, str], str | None]:
 
     def cell(results: Results, workload: str) -> str | None:
         ratios = [(results.ratio(workload, results.sides[0].name, name, peer), peer) for peer in peers]
-        return ", ".join(f"{number(ratio)} × {peer}" for ratio, peer in ratios if ratio is not None) or None
+        return ", ".join(f"{number(ratio)} x {peer}" for ratio, peer in ratios if ratio is not None) or None
 
     return cell
 
@@ -52,7 +52,14 @@ def _bulk(results: Results, _: str) -> str | None:
     """Show the ratio of fairque's bulk pushes to Huey's pushes: Huey has no bulk push."""
     ours = results.median("push-bulk", results.sides[0].name, RATE)
     theirs = results.median("push", "huey", RATE)
-    return f"{number(ours / theirs)} × huey" if ours and theirs else None
+    return f"{number(ours / theirs)} x huey" if ours and theirs else None
+
+
+def _sleeps(results: Results, workload: str) -> str | None:
+    """Show the figure of fairque, and that of tarsk beside it."""
+    ours, theirs = (results.median(workload, side, "wall / ideal") for side in (results.sides[0].name, "tarsk"))
+    beside = "" if theirs is None else f" (tarsk {number(theirs)})"
+    return None if ours is None else f"{number(ours)}{beside}"
 
 
 def _thousands(*names: str) -> Callable[[Results, str], str | None]:
@@ -64,9 +71,10 @@ def _thousands(*names: str) -> Callable[[Results, str], str | None]:
 
 
 def _growth(results: Results, workload: str) -> str | None:
-    ratios = [name for name in results.names(workload) if name.endswith("ratio")]
-    values = [results.median(workload, results.sides[0].name, name) for name in ratios]
-    return max((f"at most {value:.2f} ×" for value in values if value is not None), default=None)
+    side = results.sides[0].name
+    ratios = [results.median(workload, side, name) for name in results.names(workload) if name.endswith("ratio")]
+    known = [ratio for ratio in ratios if ratio is not None]
+    return f"at most {number(max(known))} x" if known else None
 
 
 ROWS = (
@@ -80,15 +88,15 @@ ROWS = (
     Row("two worker processes at once, no-ops", "drain-two", _against(RATE, "tarsk")),
     Row("CPU a task in a drain by threads, server + worker", "drain", _value(BOTH_US, " µs")),
     Row("the same, ratio", "drain", _against(BOTH_US, "tarsk")),
-    Row("no-ops, of which one in 997 sleeps 0.3 s, against threads", "rare-sleep", _value("ratio to threads", " ×")),
-    Row("tasks that sleep 0.25 ms, against threads", "short-sleeps", _value("ratio to threads", " ×")),
-    Row("tasks that compute for 100 µs, against threads", "computing", _value("ratio to threads", " ×")),
-    Row("`--processes 2`, tasks of 200 µs of CPU", "processes", _value("ratio to one process", " × one process")),
+    Row("no-ops, of which one in 997 sleeps 0.3 s, against threads", "rare-sleep", _value("ratio to threads", " x")),
+    Row("tasks that sleep 0.25 ms, against threads", "short-sleeps", _value("ratio to threads", " x")),
+    Row("tasks that compute for 100 µs, against threads", "computing", _value("ratio to threads", " x")),
+    Row("`--processes 2`, tasks of 200 µs of CPU", "processes", _value("ratio to one process", " x one process")),
     Row("push one by one", "push", _against(RATE, "huey")),
     Row("push in bulk", "push-bulk", _bulk),
     Row("push → start p50, idle", "latency", _against("start p50 ms", "huey")),
     Row("push → result p50, idle", "latency", _against("result p50 ms", "huey")),
-    Row("2,000 sleeps of 10 ms, 50 slots, wall / ideal", "sleeps", _value("wall / ideal")),
+    Row("sleeps of 10 ms, 50 slots, wall / ideal", "sleeps", _sleeps),
     Row("bytes per waiting task, message of 200 bytes", "memory", _value("bytes a waiting task")),
     Row("bytes per running task beyond that", "memory", _value("more a running task")),
     Row("idle worker, PSS", "idle", _value("MiB (PSS)", " MiB")),

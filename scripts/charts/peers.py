@@ -1,6 +1,7 @@
 """Draws the chart of the comparison from its figures: ``hatch run charts:peers build/peers.json``.
 
-A bar for each task queue and workload, relative to fairque in the same run; ``hatch run peers:compare --json`` measures.
+A bar for each task queue and workload, relative to fairque in the same run; ``hatch run peers:compare --json`` writes
+them.
 """
 
 import json
@@ -28,7 +29,9 @@ def main(path: Path) -> None:
     figure, axes = plt.subplots(1, len(DRAWN), figsize=(9, 2.8), layout="constrained")
     for axis, (workload, name, title) in zip(axes, DRAWN, strict=True):
         ratios = _ratios(measured, workload, name)
-        bars = axis.barh(list(ratios), list(ratios.values()), color=["C0" if one == "fairque" else "C7" for one in ratios])
+        bars = axis.barh(
+            list(ratios), list(ratios.values()), color=["C0" if one == "fairque" else "C7" for one in ratios]
+        )
         axis.bar_label(bars, fmt="%.2f", padding=2)
         axis.set(title=title, xlim=(0, 1.25 * max(ratios.values(), default=1.0)), xticks=[])
         axis.spines[["top", "right", "bottom"]].set_visible(False)
