@@ -9,7 +9,6 @@ counted by callgrind, repeat within a few percent.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,4 +93,4 @@ def _table(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,8 +9,6 @@ All run the same tasks, with an argument of 200 bytes, each in the fastest confi
 describes for them. Figures are ratios to fairque in the same run, then medians of the rounds.
 """
 
-import sys
-
 from bench import WORKLOADS, arguments, run
 from catalog import PEERS
 from environments import Missing, peer_side
@@ -35,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,8 +8,6 @@ other packages. Each round measures both, one after the other. The workloads are
 cannot run, since its calls had other arguments, is named and left out.
 """
 
-import sys
-
 from bench import WORKLOADS, arguments, chosen, run
 from environments import Missing, current_side, revision_side
 
@@ -27,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

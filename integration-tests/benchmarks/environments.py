@@ -49,7 +49,7 @@ def peer_side(name: str) -> Side:
         print(f"installing {', '.join(peer.requires)}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         _create(base, folder)
-        _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *peer.requires])
+        _run([python, "-m", "pip", "install", "--quiet", *peer.requires])
         (folder / "complete").touch()
     return Side(name, name, python, version=_installed(python, peer.requires))
 
@@ -72,9 +72,10 @@ def revision_side(revision: str) -> Iterator[Side]:
             limits.write_text("\n".join(_other_packages()), encoding="utf-8")
             _create(sys.executable, folder)
             python = folder / "bin" / "python"
-            packages = [word for package in PACKAGES for word in ("-e", tree / "packages" / f"fairque-{package}")]
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _run([*pip, "--constraint", limits, *packages])
+            command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--constraint", limits]
+            for package in PACKAGES:
+                command += ["--editable", tree / "packages" / f"fairque-{package}"]
+            _run(command)
             yield Side(revision, "fairque", python, version=_revision(tree))
         finally:
             _run(["git", "-C", ROOT, "worktree", "remove", "--force", tree])
@@ -129,11 +130,12 @@ def _run(command: Sequence[str | Path]) -> str:
         Missing: It failed.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     except OSError as error:
         raise Missing(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Missing(f"{' '.join(map(os.fspath, command[:6]))} …: {last[-1] if last else 'failed'}")
+        raise Missing(f"{' '.join(map(str, command[:6]))} …: {last[-1] if last else 'failed'}")
     return done.stdout

@@ -3,7 +3,7 @@
 from bodies import RESULTS, SYNC, TEXT, URL
 from huey import RedisHuey
 
-huey = RedisHuey("benchmark", url=URL, results=RESULTS, notify_result=RESULTS, utc=True)
+huey = RedisHuey("benchmark", url=URL, results=RESULTS, store_none=RESULTS, notify_result=RESULTS)
 TASKS = {name: huey.task()(body) for name, body in SYNC.items()}
 
 

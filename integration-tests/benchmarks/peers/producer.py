@@ -1,8 +1,8 @@
 """The producer of one task queue: ``python producer.py VERB TASK NUMBER`` prints one line of JSON.
 
 It runs in the environment of that queue and needs nothing else but the standard library. The queue is that of the
-module ``on_NAME`` with the name in BENCHMARK_PEER. The verbs: ``push`` and ``push_many`` print the tasks a second; ``call``
-prints how long tasks took to start and to return, in milliseconds, each pushed when the last one was done.
+module ``on_NAME`` with the name in BENCHMARK_PEER. The verbs: ``push`` and ``push_many`` print the tasks a second;
+``call`` prints how long tasks took to start and to return, in milliseconds, each pushed when the last one was done.
 """
 
 import asyncio
