@@ -63,7 +63,7 @@ local look = {
     t.r.watch = true
     if fix then will_write(t) end
   end,
-  d = function(name, id)
+  d = function(_, id)
     local t = task(id)
     local state = t.r.state
     if state and not t.r.kids then

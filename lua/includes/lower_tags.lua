@@ -5,9 +5,9 @@ local HIGH = 2 ^ 51 -- keep equal to order.py
 
 local function lower_tags()
   if g.V < HIGH then return end
-  local from, ids = "-", nil
+  local from = "-"
   repeat
-    ids = call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, CHUNK)
+    local ids = call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, CHUNK)
     read_users(ids)
     for _, id in ipairs(ids) do user(id) end
     from = "(" .. (ids[#ids] or "")

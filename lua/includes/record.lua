@@ -5,10 +5,11 @@ local records, unreadable = {}, {}
 
 -- Caches the record of a key, given its text; false if it is absent or unreadable.
 local function note_record(key, text)
-  local sound, r = false, false
+  local r = false
   if text then
-    sound, r = pcall(readable, text)
-    if not sound then r, unreadable[key] = false, true end
+    local sound, found = pcall(readable, text)
+    r = sound and found
+    if not sound then unreadable[key] = true end
   end
   records[key] = r
   return r

@@ -1,7 +1,7 @@
 -- tell_record: adds the fields of a record to an answer: alternating names and values, numbers as lossless text, times
 -- on the server's clock; and when the attempt of a task began.
 --- @include "record"
-local TIMES = {
+local SCALES = {
   pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, tat = 1000,
 }
 
@@ -9,7 +9,7 @@ local function tell_record(reply, r)
   local fence = r and r.token and whole(string.match(r.token, "^%d+"))
   if fence then reply[#reply + 1], reply[#reply + 2] = "started_at", int(math.floor(fence / 1000) - shift_ms) end
   for name, value in pairs(r or {}) do
-    if type(value) == "number" then value = exact(value - (TIMES[name] or 0) * shift_ms) end
+    if type(value) == "number" then value = exact(value - (SCALES[name] or 0) * shift_ms) end
     if value == true then value = "1" end
     -- A false value is absent, and other types are not used.
     if type(value) == "string" then reply[#reply + 1], reply[#reply + 2] = name, value end

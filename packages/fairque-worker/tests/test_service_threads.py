@@ -204,12 +204,18 @@ def test_the_warning_of_a_late_heartbeat_says_how_late_what_ran_and_what_to_do(
     monkeypatch.setattr("fairque.worker.keeping.leases.time.process_time", lambda: used * next(looks))
     worker.start()
     task_id = bench.push(holds)
+
+    def warnings() -> list[Any]:
+        # On a busy machine others may come before it, while the task has not begun.
+        records = (vars(record) for record in caplog.records if record.msg == "the heartbeat was late")
+        return [record for record in records if record["tasks"] == [task_id]]
+
     with caplog.at_level("WARNING", logger="fairque.worker"):
-        eventually(lambda: [r for r in caplog.records if r.msg == "the heartbeat was late"])
-    record = vars(next(r for r in caplog.records if r.msg == "the heartbeat was late"))
+        eventually(warnings, what="the warning")
+    record = warnings()[0]
     assert record["late_seconds"] >= 0.2
     assert cause in record["cause"]
-    assert (record["tasks"], record["functions"]) == ([task_id], ["holds"])
+    assert record["functions"] == ["holds"]
 
 
 async def closes_the_selector() -> None:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fairque.protocol.config import RedisSection
-from fairque.protocol.errors import RedisUnavailable, TaskConflict
+from fairque.protocol.errors import FairqueError, RedisUnavailable, TaskConflict
 from fairque.protocol.model.task import Task
-from fairque.protocol.runners import Runner, reading
+from fairque.protocol.runners import Runner, pool, reading
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
+from fairque.protocol.runners.pool import Sent
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 from fairque.testing import PlainServer
@@ -193,14 +195,53 @@ class TestConnections:
             runner.land(runner.begin([push(keys, f"t{number}")]))
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
-    def test_all_are_closed_together(self, make: Make, own_server: "OwnServer", keys: QueueKeys) -> None:
+    def test_all_are_closed_together_but_those_whose_answers_are_still_to_be_read(
+        self, make: Make, own_server: "OwnServer", keys: QueueKeys
+    ) -> None:
         runner = make(f"{own_server.settings.url}?client_name={keys.name}")
         waiting = [runner.begin([push(keys, f"t{number}")]) for number in range(3)]
         for sent in waiting[1:]:
             runner.land(sent)
         assert connections(own_server, keys) == 3
         runner.close()
+        eventually(lambda: connections(own_server, keys) == 1, what="the end of the idle connections")
+        assert runner.land(waiting[0])[0][0].task_id == "t0"
         eventually(lambda: not connections(own_server, keys), what="the end of all connections")
+
+    def test_after_closing_no_call_opens_another_one(
+        self, make: Make, own_server: "OwnServer", keys: QueueKeys
+    ) -> None:
+        runner = make(f"{own_server.settings.url}?client_name={keys.name}")
+        runner.run(push(keys, "a"))
+        runner.close()
+        with pytest.raises(FairqueError, match=r"are closed: close\(\) was called before this call was answered"):
+            runner.run(push(keys, "b"))
+        eventually(lambda: not connections(own_server, keys), what="the end of all connections")
+
+    def test_a_call_whose_connection_fails_while_the_runner_is_closed_is_not_sent_again(
+        self, make: Make, own_server: "OwnServer", keys: QueueKeys
+    ) -> None:
+        runner = make(f"{own_server.settings.url}?client_name={keys.name}", retries=3)
+        runner.run(push(keys, "a"))
+        sent = runner.begin([push(keys, "b")])
+        runner.abandon(sent)
+        runner.close()
+        lost: Sent[Any] = Sent(sent.packet, None, RedisConnectionError("Connection reset by peer"))
+        with pytest.raises(FairqueError, match="it may have taken effect"):
+            runner.land(lost)
+        assert not connections(own_server, keys)
+
+    def test_one_whose_use_is_interrupted_between_sending_and_reading_is_closed(
+        self, own_server: "OwnServer", keys: QueueKeys, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runner = Runner(RedisSection(url=f"{own_server.settings.url}?client_name={keys.name}"))
+        runner.run(push(keys, "a"))
+        with monkeypatch.context() as patched:
+            patched.setattr(pool, "read_answers", _fail)
+            with pytest.raises(Interruption):
+                runner.run(push(keys, "b"))
+        eventually(lambda: not connections(own_server, keys), what="the end of the connection")
+        runner.close()
 
     def test_one_that_is_in_use_while_others_are_closed_is_closed_afterwards(
         self, own_server: "OwnServer", keys: QueueKeys, monkeypatch: pytest.MonkeyPatch

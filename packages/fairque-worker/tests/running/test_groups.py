@@ -78,6 +78,22 @@ def test_one_whose_lease_is_lost_before_it_begins_does_not_run(lane_bench: Any) 
     assert (ending.kind, ran) == (LeaseLost, [])
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_one_that_another_cancels_before_its_first_step_ends_as_canceled(lane_bench: Any, times: Any) -> None:
+    ran: list[int] = []
+
+    async def cancels() -> None:
+        for _ in range(times):
+            for other in asyncio.all_tasks() - {asyncio.current_task()}:
+                other.cancel()
+
+    async def runs() -> None:
+        ran.append(1)
+
+    fine, canceled = endings_of(lane_bench, jobs_of(lane_bench, cancels, runs))
+    assert (type(fine), canceled.kind, ran) == (Success, asyncio.CancelledError, [])
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before it begins", "while it waits"])
 def test_one_that_is_canceled_ends_as_canceled(lane_bench: Any, before: Any) -> None:
     begun = threading.Event()

@@ -276,7 +276,7 @@ class AsyncTaskQueue:
         return await self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
     async def close(self) -> None:
-        """Close all connections; waiting calls raise `FairqueError`. Safe to call twice."""
+        """Close all connections; waits raise `FairqueError`, calls that are under way end. Safe to call twice."""
         await self._link.close()
 
     async def __aenter__(self) -> Self:

@@ -275,7 +275,7 @@ class TaskQueue:
         return self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
     def close(self) -> None:
-        """Close all connections; waiting calls raise `FairqueError`. Safe to call twice."""
+        """Close all connections; waits raise `FairqueError`, calls that are under way end. Safe to call twice."""
         self._link.close()
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ from fairque.protocol.runners.connection import (
     client_of,
     no_retry_async,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, closed_error, denied, replaced, unclear
 from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.pool import Sent, last_of
@@ -43,6 +43,7 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSection) -> None:
         self.settings = settings
+        self._closed = False
         self.start_over()
         inherits(self)
 
@@ -161,17 +162,18 @@ class AsyncRunner:
             )
 
     async def close(self) -> None:
-        """Close all connections. A later call opens new ones.
+        """Close all connections; see `Runner.close`.
 
         Raises:
             FairqueError: They belong to another event loop.
         """
         pool = self._pool
-        if pool is None:
-            return
-        self.check_loop()
+        if pool is not None:
+            self.check_loop()
+        self._closed = True
         self._pool = self._loop = None
-        await pool.close()
+        if pool is not None:
+            await pool.close()
 
     @cancelable
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
@@ -249,16 +251,22 @@ class AsyncRunner:
         if pool is not None:
             return pool
         async with self._lock:
+            self._check_open()
             if self._pool is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
                 pool = AsyncPool(client_of(redis.asyncio, self.settings, url, no_retry_async()))
                 try:
                     check_server(await pool.info(), self.settings)
+                    self._check_open()
                 except BaseException:
                     await pool.close()
                     raise
                 self._pool = pool
             return self._pool
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_error(self.settings)
 
 
 async def _seen(error: RedisError, settings: RedisSection) -> str:

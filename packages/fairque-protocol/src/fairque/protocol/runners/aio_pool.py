@@ -23,16 +23,29 @@ class AsyncPool:
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self.client = client
         self._idle: deque[Any] = deque()
-        self._made: list[Any] = []
         self._closed = False
 
     async def ask(self, commands: bytes, number: int) -> list[Any]:
         """Send commands and return their answers; see `Pool.ask`."""
-        return await self._read(await self._sent(commands), number)
+        connection = await self._connected()
+        try:
+            await self._send(connection, commands)
+            answers = await read_answers_async(connection, number)
+        except BaseException:
+            await self.drop(connection)
+            raise
+        await self.keep(connection)
+        return answers
 
     async def send(self, commands: bytes, number: int) -> "AsyncExchange":
         """Send commands without waiting for their answers; see `Pool.send`."""
-        return AsyncExchange(self, await self._sent(commands), number)
+        connection = await self._connected()
+        try:
+            await self._send(connection, commands)
+        except BaseException:
+            await self.drop(connection)
+            raise
+        return AsyncExchange(self, connection, number)
 
     async def info(self) -> dict[str, Any]:
         """Return the server's answer to INFO; see `Pool.info`."""
@@ -41,56 +54,50 @@ class AsyncPool:
             await connection.send_command("INFO")
             answer: dict[str, Any] = await self.client.parse_response(connection, "INFO")
         except BaseException:
-            await self._drop(connection)
+            await self.drop(connection)
             raise
-        self._idle.append(connection)
+        await self.keep(connection)
         return answer
 
     async def close_idle(self) -> None:
         """Close all connections that are not in use; see `Pool.close_idle`."""
         await self.client.connection_pool.disconnect(inuse_connections=False)
-        for _ in range(len(self._idle)):
-            await self._drop(self._idle.popleft())
+        await self._close_idle()
 
     async def close(self) -> None:
         """Close all connections; see `Pool.close`."""
         self._closed = True
-        for connection in list(self._made):
-            await connection.disconnect()
+        await self._close_idle()
         await self.client.aclose()
 
-    async def _sent(self, commands: bytes) -> Any:
-        """Return the connection on which the commands were sent."""
-        connection = await self._connected()
-        try:
-            await connection.check_health()
-            if len(commands) > _SMALL_BYTES:
-                await connection.send_packed_command(commands, check_health=False)
-            else:
-                connection._writer.write(commands)  # noqa: SLF001 - redis-py has no public name for it
-        except BaseException:
-            await self._drop(connection)
-            raise
-        return connection
-
-    async def _read(self, connection: Any, number: int) -> list[Any]:
-        """Return the answers to the commands that were sent on a connection, and take the connection back."""
-        try:
-            answers = await read_answers_async(connection, number)
-        except BaseException:
-            await self._drop(connection)
-            raise
-        if self._closed:
-            await connection.disconnect(nowait=True)
+    async def keep(self, connection: Any) -> None:
+        """Take a connection back on which all answers were read."""
         self._idle.append(connection)
-        return answers
+        if self._closed:
+            await self._close_idle()
+
+    async def drop(self, connection: Any) -> None:
+        """Take a connection back that must not be used as it is: it connects again when it is used."""
+        self._idle.append(connection)
+        await connection.disconnect(nowait=True)
+
+    async def _close_idle(self) -> None:
+        for connection in [self._idle.popleft() for _ in range(len(self._idle))]:
+            await self.drop(connection)
+
+    @staticmethod
+    async def _send(connection: Any, commands: bytes) -> None:
+        await connection.check_health()
+        if len(commands) > _SMALL_BYTES:
+            await connection.send_packed_command(commands, check_health=False)
+        else:
+            connection._writer.write(commands)  # noqa: SLF001 - redis-py has no public name for it
 
     async def _connected(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self.client.connection_pool.make_connection()
-            self._made.append(connection)
         try:
             if connection.is_connected and is_stale(connection._writer.get_extra_info("socket")):  # noqa: SLF001 - as above
                 await connection.disconnect(nowait=True)
@@ -99,14 +106,9 @@ class AsyncPool:
                 # So that what was sent has left this process, even if the event loop does not run meanwhile.
                 connection._writer.transport.set_write_buffer_limits(high=0)  # noqa: SLF001 - as above
         except BaseException:
-            await self._drop(connection)
+            await self.drop(connection)
             raise
         return connection
-
-    async def _drop(self, connection: Any) -> None:
-        """Take a connection back that must not be used as it is: it connects again when it is used."""
-        self._idle.append(connection)
-        await connection.disconnect(nowait=True)
 
 
 @define
@@ -123,8 +125,14 @@ class AsyncExchange:
 
     async def answers(self) -> list[Any]:
         """Wait for the answers and return them; see `Exchange.answers`."""
-        return await self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+        try:
+            answers = await read_answers_async(self._connection, self._number)
+        except BaseException:
+            await self.pool.drop(self._connection)
+            raise
+        await self.pool.keep(self._connection)
+        return answers
 
     async def abandon(self) -> None:
         """Close the connection without reading the answers; see `Exchange.abandon`."""
-        await self.pool._drop(self._connection)  # noqa: SLF001 - its own
+        await self.pool.drop(self._connection)

@@ -94,6 +94,14 @@ class Silence:
         return False
 
 
+def closed_error(settings: RedisSection) -> FairqueError:
+    """Return the error of a call that finds its runner closed, before it was sent or when it was to be retried."""
+    return FairqueError(
+        f"the connections to Redis at {mask_url(settings.url)} are closed: close() was called before this call was "
+        "answered. If it was sent before, it may have taken effect"
+    )
+
+
 def denied(error: RedisError) -> bool:
     """Whether the user of the connection lacks a right."""
     cause = cause_of(words_of(error))

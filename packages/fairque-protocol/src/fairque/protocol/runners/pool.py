@@ -54,8 +54,6 @@ class Pool:
     def __init__(self, client: "redis.Redis") -> None:
         self.client = client
         self._idle: deque[Any] = deque()
-        # All of them, since redis-py counts those that it made and not those that are gone.
-        self._made: list[Any] = []
         self._closed = False
 
     def ask(self, commands: bytes, number: int) -> list[Any]:
@@ -68,7 +66,15 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return self._read(self._sent(commands), number)
+        connection = self._connected()
+        try:
+            connection.send_packed_command((commands,))
+            answers = read_answers(connection, number)
+        except BaseException:
+            self.drop(connection)
+            raise
+        self.keep(connection)
+        return answers
 
     def send(self, commands: bytes, number: int) -> "Exchange":
         """Send commands without waiting for their answers; see `ask`.
@@ -78,7 +84,13 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return Exchange(self, self._sent(commands), number)
+        connection = self._connected()
+        try:
+            connection.send_packed_command((commands,))
+        except BaseException:
+            self.drop(connection)
+            raise
+        return Exchange(self, connection, number)
 
     def info(self) -> dict[str, Any]:
         """Return the server's answer to INFO.
@@ -91,53 +103,43 @@ class Pool:
             connection.send_command("INFO")
             answer: dict[str, Any] = self.client.parse_response(connection, "INFO")
         except BaseException:
-            self._drop(connection)
+            self.drop(connection)
             raise
-        self._idle.append(connection)
+        self.keep(connection)
         return answer
 
     def close_idle(self) -> None:
         """Close all connections that are not in use, also those of the client; later calls open new ones."""
         self.client.connection_pool.disconnect(inuse_connections=False)
-        for _ in range(len(self._idle)):
-            with suppress(IndexError):
-                self._drop(self._idle.popleft())
+        self._close_idle()
 
     def close(self) -> None:
-        """Close all connections, also those in use, and those of the client."""
+        """Close all connections and those of the client. One that is in use is closed once its answers are read."""
         self._closed = True
-        for connection in list(self._made):
-            connection.disconnect()
+        self._close_idle()
         self.client.close()
 
-    def _sent(self, commands: bytes) -> Any:
-        """Return the connection on which the commands were sent."""
-        connection = self._connected()
-        try:
-            connection.send_packed_command((commands,))
-        except BaseException:
-            self._drop(connection)
-            raise
-        return connection
-
-    def _read(self, connection: Any, number: int) -> list[Any]:
-        """Return the answers to the commands that were sent on a connection, and take the connection back."""
-        try:
-            answers = read_answers(connection, number)
-        except BaseException:
-            self._drop(connection)
-            raise
-        if self._closed:
-            connection.disconnect()
+    def keep(self, connection: Any) -> None:
+        """Take a connection back on which all answers were read."""
         self._idle.append(connection)
-        return answers
+        if self._closed:  # only now, so that either this thread or the one that closes finds the connection
+            self._close_idle()
+
+    def drop(self, connection: Any) -> None:
+        """Take a connection back that must not be used as it is: it connects again when it is used."""
+        connection.disconnect()
+        self._idle.append(connection)
+
+    def _close_idle(self) -> None:
+        for _ in range(len(self._idle)):
+            with suppress(IndexError):
+                self.drop(self._idle.popleft())
 
     def _connected(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self.client.connection_pool.make_connection()
-            self._made.append(connection)
         try:
             end = connection._sock  # noqa: SLF001 - redis-py has no public name for it
             if end is not None and is_stale(end):
@@ -148,14 +150,9 @@ class Pool:
                 # What a server says that refuses a client after the handshake of TLS; to write would fail without it.
                 connection.can_read()
         except BaseException:
-            self._drop(connection)
+            self.drop(connection)
             raise
         return connection
-
-    def _drop(self, connection: Any) -> None:
-        """Take a connection back that must not be used as it is: it connects again when it is used."""
-        connection.disconnect()
-        self._idle.append(connection)
 
 
 @define
@@ -176,11 +173,17 @@ class Exchange:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        return self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+        try:
+            answers = read_answers(self._connection, self._number)
+        except BaseException:
+            self.pool.drop(self._connection)
+            raise
+        self.pool.keep(self._connection)
+        return answers
 
     def abandon(self) -> None:
         """Close the connection without reading the answers. The commands may have been run."""
-        self.pool._drop(self._connection)  # noqa: SLF001 - its own
+        self.pool.drop(self._connection)
 
 
 @frozen

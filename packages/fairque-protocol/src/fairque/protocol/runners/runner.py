@@ -20,7 +20,7 @@ from fairque.protocol.runners.connection import (
     client_of,
     no_retry,
 )
-from fairque.protocol.runners.failures import Attempts, denied, replaced
+from fairque.protocol.runners.failures import Attempts, closed_error, denied, replaced
 from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.pool import Exchange, Pool, Sent, last_of
@@ -49,6 +49,7 @@ class Runner:
     def __init__(self, settings: RedisSection, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
+        self._closed = False
         self.start_over()
         inherits(self)
 
@@ -215,8 +216,9 @@ class Runner:
             yield from fields
 
     def close(self) -> None:
-        """Close all connections. A later call opens new ones."""
+        """Close all connections. Calls that are under way get their answers; later ones, and retries, are refused."""
         with self._lock:
+            self._closed = True
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
@@ -302,6 +304,7 @@ class Runner:
         if pool is not None:
             return pool
         with self._lock:
+            self._check_open()
             return self._pool or self._kept(self._new_pool())
 
     def _new_pool(self) -> Pool:
@@ -315,12 +318,16 @@ class Runner:
         return pool
 
     def _kept(self, pool: Pool) -> Pool:
-        """Keep a new pool, unless the handler of a signal came in between and has made one."""
-        if self._pool is None:
-            self._pool = pool
-        else:
+        """Keep a new pool, unless the handler of a signal has made one meanwhile, or has closed the runner."""
+        if self._closed or self._pool is not None:
             pool.close()
+        self._check_open()
+        self._pool = self._pool or pool
         return self._pool
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_error(self.settings)
 
     def _page(self, cursor: int, pattern: str, most: int) -> Any:
         return self._connected().scan(cursor, match=pattern, count=most)

@@ -111,9 +111,21 @@ class Loop:
         """
         self._loop.call_soon_threadsafe(function)
 
-    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str, context: Context) -> "asyncio.Task[None]":
-        """Start a coroutine in a context; only on the loop itself."""
-        return self._loop.create_task(coroutine, name=name, context=context)
+    def create_task(
+        self, coroutine: Coroutine[Any, Any, None], name: str, context: Context, on_unbegun: Callable[[], None]
+    ) -> "asyncio.Task[None]":
+        """Start a coroutine in a context; only on the loop itself.
+
+        Args:
+            coroutine: What runs.
+            name: The name of its asyncio task.
+            context: The context variables in which it runs.
+            on_unbegun: Called in that context if the asyncio task is canceled before its first step: the coroutine
+                then never runs.
+        """
+        task = _AttemptTask(coroutine, loop=self._loop, name=name, context=context)
+        task.on_unbegun = partial(context.run, on_unbegun)
+        return task
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
         """Await an awaitable on the loop, from another thread, and raise what it raises."""
@@ -182,6 +194,28 @@ class Loop:
             self._on_death(self._thread.name, death)
 
 
+class _AttemptTask(asyncio.Task[None]):
+    """The asyncio task of an attempt.
+
+    Another coroutine on the loop finds it by `asyncio.all_tasks`, and may cancel it before its first step. Its own
+    coroutine then never runs, and nothing in it can report the ending.
+
+    Attributes:
+        on_unbegun: Called if that happens.
+    """
+
+    on_unbegun: Callable[[], None]
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        canceled = super().cancel(msg)
+        if canceled and inspect.getcoroutinestate(self.get_coro()) == inspect.CORO_CREATED:  # type: ignore[arg-type]
+            self.add_done_callback(self._report)
+        return canceled
+
+    def _report(self, _: "asyncio.Task[None]") -> None:
+        self.on_unbegun()
+
+
 class Attempt:
     """A coroutine on a loop, which any thread may cancel.
 
@@ -225,7 +259,8 @@ class Attempt:
 
     def begin(self) -> None:
         """Start it, on the loop; no other thread may still use its context."""
-        self._task = self.loop.create_task(self._run(), f"fairque-{self.job.granted.task_id}", self._context)
+        name = f"fairque-{self.job.granted.task_id}"
+        self._task = self.loop.create_task(self._run(), name, self._context, self._end_unbegun)
 
     def cancel(self) -> None:
         """Cancel it, from any thread."""
@@ -253,6 +288,16 @@ class Attempt:
         else:
             self._task.cancel()
 
+    def _end_unbegun(self) -> None:
+        if self.ended:  # it was canceled twice
+            return
+        self._awaiting = True
+        self.started = self.started or clock.monotonic()
+        try:
+            self._on_end(self, None, asyncio.CancelledError("it was canceled before it began"))
+        finally:
+            self._forget()
+
     async def _run(self) -> None:
         self._awaiting = True
         # Not before: others of its group that came first are not its run time.
@@ -276,7 +321,10 @@ class Attempt:
             # User code may also run while the ending is created.
             end_if_copy(pid)
             self.loop.restore()
-            self.ended = True
-            # Remaining references to this attempt must not keep objects of user code alive.
-            del self._create, self._context
-            self._task = None
+            self._forget()
+
+    def _forget(self) -> None:
+        self.ended = True
+        # Remaining references to this attempt must not keep objects of user code alive.
+        del self._create, self._context
+        self._task = None
