@@ -4,8 +4,8 @@
     hatch run bench:compare REV push instructions   some of them
 
 The revision is checked out in a temporary folder and gets an environment of its own, with the same versions of all
-other packages. Each round measures both, one after the other. The workloads are those of this checkout: one that a revision
-cannot run, since its calls had other arguments, is named and left out.
+other packages. Each round measures both, one after the other. The workloads are those of this checkout: one that a
+revision cannot run, since its calls had other arguments, is named and left out.
 """
 
 from bench import WORKLOADS, arguments, chosen, run
