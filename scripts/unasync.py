@@ -1,20 +1,26 @@
-"""Generate the synchronous client from the asynchronous one: ``python scripts/unasync.py [--check]``.
+"""Generate synchronous modules from asynchronous ones: ``python scripts/unasync.py [--check]``.
 
 Each module of `fairque.client._async` becomes one of `fairque.client._sync` by the rules below, token by token, and is
-formatted by ruff. ``--check`` writes nothing and exits with 1 if the committed modules differ from the generated ones.
-A rule that is never used is also an error: it is obsolete or misspelled.
+formatted by ruff; so does each of `fairque.protocol.runners._async`. ``--check`` writes nothing and exits with 1 if the
+committed modules differ from the generated ones. A rule that is never used is also an error: it is obsolete or
+misspelled.
 """
 
 import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-CLIENT = Path(__file__).parent.parent / "packages" / "fairque-client" / "src" / "fairque" / "client"
-SOURCE, TARGET = CLIENT / "_async", CLIENT / "_sync"
-#: Describes its package, and differs between the two.
-KEPT = "__init__.py"
+PACKAGES = Path(__file__).parent.parent / "packages"
+#: Each has a folder ``_async``, and a folder ``_sync`` that is generated from it.
+FOLDERS = (
+    PACKAGES / "fairque-client" / "src" / "fairque" / "client",
+    PACKAGES / "fairque-protocol" / "src" / "fairque" / "protocol" / "runners",
+)
+#: Modules that are written by hand in both: the first describes its package, the second does the input and output.
+KEPT = {"__init__.py", "io.py"}
 
 HEADER = "# Generated from _async/{} by scripts/unasync.py. Do not edit: change that module and generate this one.\n"
 
@@ -23,12 +29,14 @@ RULES = [
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\bAsyncGenerator\[(.+), None\]", r"Generator[\1, None, None]"),
-    (r"\bAwaitable\[(Page\[T\])\]", r"\1"),
+    (r"\bAwaitable\[(Page\[T\]|T)\]", r"\1"),
     (r"\bAwaitable, ", ""),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
-    (r"\baclosing\b", "closing"),
-    (r"\bfairque\.client\._async\b", "fairque.client._sync"),
+    (r"\baclos(ing|e)\b", r"clos\1"),
+    (r"\n *@cancelable\b", ""),
+    (r"\n.* import cancelable\b", ""),
+    (r"\bfairque\.(client|protocol\.runners)\._async\b", r"fairque.\1._sync"),
 ]
 
 
@@ -37,22 +45,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where something differs")
     check = parser.parse_args().check
-    wanted, used = {}, set[str]()
-    for path in sorted(SOURCE.glob("*.py")):
-        if path.name != KEPT:
-            text = synchronous(path.read_text(), used)
-            wanted[path.name] = HEADER.format(path.name) + formatted(text, TARGET / path.name)
+    used = set[str]()
+    stale = [difference for folder in FOLDERS for difference in compare(folder, used)]
     if unused := [rule for rule, _ in RULES if rule not in used]:
         sys.exit(f"unasync: these rules were never used: {', '.join(unused)}")
-    found = {path.name: path.read_text() for path in TARGET.glob("*.py") if path.name != KEPT}
-    stale = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if check and stale:
-        sys.exit(f"unasync: {TARGET} is not what {SOURCE} makes: {', '.join(stale)}. Run hatch run lint:fix")
-    for name in () if check else stale:
-        if name in wanted:
-            (TARGET / name).write_text(wanted[name])
+        names = ", ".join(str(path.relative_to(PACKAGES)) for path, _ in stale)
+        sys.exit(f"unasync: these are not what _async makes: {names}. Run hatch run lint:fix")
+    for path, text in stale:
+        if text is None:
+            path.unlink()
         else:
-            (TARGET / name).unlink()
+            path.write_text(text)
+
+
+def compare(folder: Path, used: set[str]) -> Iterator[tuple[Path, str | None]]:
+    """Yield the modules that have to change, each with its new text, or None if it has to go."""
+    source, target = folder / "_async", folder / "_sync"
+    wanted = {}
+    for path in sorted(source.glob("*.py")):
+        if path.name not in KEPT:
+            text = synchronous(path.read_text(), used)
+            wanted[path.name] = HEADER.format(path.name) + formatted(text, target / path.name)
+    found = {path.name: path.read_text() for path in target.glob("*.py") if path.name not in KEPT}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            yield target / name, wanted.get(name)
 
 
 def synchronous(text: str, used: set[str]) -> str:

@@ -225,7 +225,7 @@ WORKER_BUGS = (
         "self._run(job, slot, self._on_short_end)",
         "kept = self.__dict__.setdefault('kept', {}).setdefault(id(slot), [])\n"
         "        self._run(job, slot, kept.append)\n"
-        "        while kept and not self._lanes._short:\n"
+        "        while kept and not self._lanes._queue:\n"
         "            self._on_short_end(kept.pop(0))",
         "short_tasks",
         "C1",
@@ -233,7 +233,7 @@ WORKER_BUGS = (
     Bug(
         "the queue of a retired lane is dropped",
         "running/lane.py",
-        "self._short.append(other)",
+        "self._queue.append(other)",
         "continue",
         "short_tasks",
         "C1",

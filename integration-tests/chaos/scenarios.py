@@ -1,19 +1,23 @@
-"""Small scenarios, each of which reveals a seeded bug: ``python -m chaos.scenarios FOLDER PORT NAME...``.
+"""Small scenarios, each of which reveals a seeded bug: ``python -m chaos.scenarios``, with requests as standard input.
 
-With the real scripts all rules hold in each of them.
+With the real scripts all rules hold in each of them. Each request is a line of JSON, which a fork of the process plays:
+so all of them share the time to import everything.
 """
 
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import redis
 
 from chaos.checker import ROUNDING
-from chaos.settings import use_other_scripts
+from chaos.settings import LUA, use_other_scripts
 from chaos.stage import LEASE, PLAN, Stage
 from fairque.client import CostMode, Task
+from fairque.protocol.jsonvalue import loads
 
 __all__ = ["SCENARIOS", "main"]
 
@@ -234,14 +238,29 @@ SCENARIOS: dict[str, Callable[[Stage], None]] = {
 
 
 def main() -> None:
-    """Run some scenarios, each on an empty server; the history of each is in a folder with its name."""
-    folder, port, *names = sys.argv[1:]
-    use_other_scripts()
-    for name in names:
-        redis.Redis(port=int(port)).flushall()
-        (Path(folder) / name).mkdir()
-        with Stage(Path(folder) / name, int(port)).to_the_end() as stage:
-            SCENARIOS[name](stage)
+    """Play each request in a fork, one after the other, and print its exit code."""
+    for line in sys.stdin.buffer:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_play(**loads(line)))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _play(folder: str, port: int, names: list[str], lua: str | None) -> int:
+    """Run scenarios, each on an empty server; the history of each is in a folder with its name. Return an exit code."""
+    try:
+        if lua is not None:
+            os.environ[LUA] = lua
+            use_other_scripts()
+        for name in names:
+            redis.Redis(port=port).flushall()
+            (Path(folder) / name).mkdir()
+            with Stage(Path(folder) / name, port).to_the_end() as stage:
+                SCENARIOS[name](stage)
+    except BaseException:  # noqa: BLE001 - the test shows it
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

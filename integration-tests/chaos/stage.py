@@ -25,7 +25,7 @@ from fairque.protocol.model.registry import Registry
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker import FunctionTaskHandler, Worker, current_context
 from fairque.worker.consumer import Consumer
-from fairque.worker.running import usual
+from fairque.worker.running import short_functions
 from fairque.worker.settings import WorkerSection, WorkerSettings
 
 __all__ = ["LEASE", "PLAN", "Hand", "Product", "Stage"]
@@ -57,7 +57,7 @@ class Product:
         registry.register(self._other, "other")
         settings = _settings(name, proxy)
         # Whatever the machine: on a slow one no function would be short.
-        usual._SHORT_US = usual._WAITING_US = math.inf
+        short_functions._SHORT_US = short_functions._WAITING_US = math.inf
         self.worker = Worker(settings, FunctionTaskHandler(registry=registry))
         self.worker.start()
 
@@ -237,7 +237,7 @@ class Stage:
             journal.note("final", id=task_id, record=record)
             if record is not None:
                 records.append(record)
-        journal.note("audit", problems=audit(runner._connected(), runner, keys, records))
+        journal.note("audit", problems=audit(runner._get_client(), runner, keys, records))
         journal.close()
 
     def _proxy(self, name: str) -> Proxy:

@@ -1,9 +1,11 @@
 """The checker can fail: it finds each seeded bug, and reports nothing without a bug."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,44 @@ from chaos.facts import Facts
 from chaos.history import read_history
 from chaos.scenarios import SCENARIOS
 from chaos.server import Server
-from chaos.settings import LUA
 from chaos.stage import PLAN
+from fairque.testing.internal import PATIENCE
 
 PATH = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+class Players:
+    """A process that plays scenarios on a server of its own.
+
+    Args:
+        folder: Where it writes its errors.
+        python: A folder with other modules of the product, which it imports.
+    """
+
+    def __init__(self, server: Server, folder: Path, python: Path | None = None) -> None:
+        path = os.pathsep.join([*([str(python)] if python else []), PATH])
+        self._server = server
+        self._errors = folder / "errors"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chaos.scenarios"],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+
+    def play(self, folder: Path, *names: str, lua: Path | None = None) -> None:
+        """Play scenarios, with the scripts in a folder instead of the real ones if there is one."""
+        request = {"folder": str(folder), "port": self._server.port, "names": names, "lua": lua and str(lua)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == b"0\n", self._errors.read_text()
+
+    def close(self) -> None:
+        self._process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +63,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.close()
 
 
-def play(server: Server, folder: Path, *names: str, lua: Path | None = None, python: Path | None = None) -> None:
-    path = os.pathsep.join([*([str(python)] if python else []), PATH])
-    done = subprocess.run(
-        [sys.executable, "-m", "chaos.scenarios", str(folder), str(server.port), *names],
-        env={**os.environ, "PYTHONPATH": path, **({LUA: str(lua)} if lua else {})},
-        capture_output=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
+@pytest.fixture(scope="module")
+def players(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Players]:
+    with closing(Players(server, tmp_path_factory.mktemp("players"))) as players:
+        yield players
 
 
 def breaches(folder: Path) -> list[str]:
@@ -44,10 +74,10 @@ def breaches(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def played(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def played(players: Players, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The history of all scenarios with the real scripts."""
     folder = tmp_path_factory.mktemp("played")
-    play(server, folder, *SCENARIOS)
+    players.play(folder, *SCENARIOS)
     return folder
 
 
@@ -58,14 +88,15 @@ def test_without_a_bug_all_rules_hold(scenario: str, played: Path) -> None:
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
-def test_a_seeded_bug_is_found(bug: Bug, server: Server, tmp_path: Path) -> None:
-    play(server, tmp_path, bug.scenario, lua=broken_scripts(bug, tmp_path))
+def test_a_seeded_bug_is_found(bug: Bug, players: Players, tmp_path: Path) -> None:
+    players.play(tmp_path, bug.scenario, lua=broken_scripts(bug, tmp_path))
     found = breaches(tmp_path / bug.scenario)
     assert bug.rule in {breach.split(" ")[0] for breach in found}, found
 
 
 @pytest.mark.parametrize("bug", WORKER_BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
 def test_a_bug_seeded_into_the_worker_is_found(bug: Bug, server: Server, tmp_path: Path) -> None:
-    play(server, tmp_path, bug.scenario, python=broken_worker(bug, tmp_path))
+    with closing(Players(server, tmp_path, broken_worker(bug, tmp_path))) as players:
+        players.play(tmp_path, bug.scenario)
     found = breaches(tmp_path / bug.scenario)
     assert bug.rule in {breach.split(" ")[0] for breach in found}, found

@@ -113,9 +113,9 @@ class Spy:
         with self._noting(call):
             return self._runner.run(call)
 
-    def land(self, sent: Any) -> Any:
+    def receive(self, sent: Any) -> Any:
         with self._noting(sent.packet.calls[0]):
-            return self._runner.land(sent)
+            return self._runner.receive(sent)
 
     @contextmanager
     def _noting(self, call: Call[Any]) -> Iterator[None]:
@@ -134,9 +134,9 @@ class AsyncSpy(Spy):
         with self._noting(call):
             return await self._runner.run(call)
 
-    async def land(self, sent: Any) -> Any:
+    async def receive(self, sent: Any) -> Any:
         with self._noting(sent.packet.calls[0]):
-            return await self._runner.land(sent)
+            return await self._runner.receive(sent)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def connections(settings: ClientSettings) -> Iterator[Connections]:
 
 
 def registered(worker: Any, task_id: str) -> bool:
-    return bool(worker.run.__self__._connected().exists(f"{worker.keys.prefix}w:{task_id}"))
+    return bool(worker.run.__self__._get_client().exists(f"{worker.keys.prefix}w:{task_id}"))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -232,7 +232,7 @@ def test_a_child_that_exits_normally_does_not_disturb_the_wait_of_its_parent(
     ) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
-        client = worker.run.__self__._connected()
+        client = worker.run.__self__._get_client()
         eventually(lambda: client.keys(f"{worker.keys.prefix}w:*"), what="a wait of the parent")
         parent.stdin.write("\n")
         parent.stdin.flush()

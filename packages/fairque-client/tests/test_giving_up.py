@@ -139,7 +139,7 @@ class TestAWait:
             tried += 1
             raise redis.ConnectionError
 
-        monkeypatch.setattr(runner, "_opened", refuse)
+        monkeypatch.setattr(runner, "_get_pool", refuse)
         queue._link._unsubscribe([handle.task_id] * 5_000)
         assert tried == 1
 
@@ -151,7 +151,7 @@ def test_a_long_wait_renews_its_subscription_before_it_expires(
     (handle,) = push(queue)
     waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
     eventually(listeners, what="the wait")
-    worker.run.__self__._connected().delete(f"{worker.keys.prefix}w:{handle.task_id}")
+    worker.run.__self__._get_client().delete(f"{worker.keys.prefix}w:{handle.task_id}")
     eventually(listeners, what="that it says so again")
     worker.finish_all(3)
     assert waiting.outcome() == 3

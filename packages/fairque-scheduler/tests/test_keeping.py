@@ -198,8 +198,10 @@ def test_a_scheduler_is_not_ready_before_it_has_checked_for_missing_schedules(
 
 
 def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(
-    bench: "Bench", make: Any, every: Every
+    bench: "Bench", make: Any, every: Every, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # How long it is: see the checks without a scheduler.
+    monkeypatch.setattr(keeping, "_PAUSE_SECONDS", 0.05)
     scheduler = make()
     scheduler.schedules.apply([every("s", 3_600), every("other", 60)])
     scheduler.start()

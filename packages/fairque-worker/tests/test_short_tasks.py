@@ -22,7 +22,7 @@ def run_short(bench: Any) -> Callable[..., Worker]:
 
             def is_short(name: str = function.__name__) -> bool:
                 bench.result(bench.push(name))
-                return bool(worker._executor._usual.is_short(name))
+                return bool(worker._executor._short_functions.is_short(name))
 
             eventually(is_short, what=f"{function.__name__} to be short")
         return worker
@@ -106,7 +106,7 @@ def test_a_task_that_waits_is_not_run_in_the_lane_however_short_it_is(bench: Any
     worker = bench.start(naps)
     for _ in range(40):
         bench.result(bench.push(naps))
-    assert not worker._executor._usual.is_short("naps")
+    assert not worker._executor._short_functions.is_short("naps")
 
 
 def test_stop_gives_back_what_waits_behind_a_task_that_hangs(bench: Any, run_short: Any, gate: threading.Event) -> None:

@@ -78,8 +78,8 @@ def test_a_producer_and_a_worker_can_process_a_task(runner_of: As) -> None:
     producer.run(PUSH)
     producer.run(calls.watch(KEYS, "t", "me"))
     line: WaitLine[calls.Popped] = WaitLine(worker.settings)
-    line.begin([KEYS.wake, KEYS.interrupt("w")], 1, pop(), clear=KEYS.interrupt("w"))
-    _, popped = line.land(30)
+    line.begin_wait([KEYS.wake, KEYS.interrupt("w")], 1, pop(), clear=KEYS.interrupt("w"))
+    _, popped = line.receive_wait(30)
     line.close()
     worker.run(calls.interrupt(KEYS, "w"))
     (held,) = popped.tasks

@@ -33,7 +33,7 @@ VALUES: dict[str, Any] = {
     "message": "what happened",
     "modules": ["m"],
     "name": "m:f",
-    "passes": False,
+    "temporary": False,
     "problems": ["one", "two"],
     "queue": "default",
     "reason": "why",

@@ -61,8 +61,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The delays before retries, in seconds, in order."""
     made, pause_seconds = list[float](), Attempts.pause_seconds
 
-    def noted(attempts: Attempts, error: RedisError, seen: str = "") -> float:
-        made.append(pause_seconds(attempts, error, seen))
+    def noted(attempts: Attempts, error: RedisError, found: str = "") -> float:
+        made.append(pause_seconds(attempts, error, found))
         return made[-1]
 
     monkeypatch.setattr(Attempts, "pause_seconds", noted)

@@ -29,7 +29,7 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.runners.causes import CAUSES, words_of
+from fairque.protocol.runners.causes import CAUSES, code_and_text
 from fairque.protocol.runners.failures import unclear
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
@@ -198,7 +198,7 @@ ANSWERS = [
     ("-EXECABORT Transaction discarded because of previous errors.", ServerUnsuitable, "transaction"),
 ]
 #: Those are worth another try.
-PASSING = re.compile(
+TEMPORARY = re.compile(
     r"-(LOADING|MISCONF|NOREPLICAS|READONLY|MASTERDOWN|BUSY|UNKILLABLE|UNBLOCKED|ASK|TRYAGAIN|CLUSTERDOWN|ERR max)"
 )
 
@@ -212,10 +212,10 @@ def test_each_answer_with_a_known_cause_has_its_own_message_and_remedy(
     assert type(error) is kind
     assert re.search(words, str(error)), str(error)
     assert "Is it running" not in str(error)
-    passes = PASSING.match(line) is not None
-    assert server.connections == (3 if passes else 1)
+    temporary = TEMPORARY.match(line) is not None
+    assert server.connections == (3 if temporary else 1)
     if isinstance(error, RedisUnavailable):
-        assert error.passes is passes
+        assert error.temporary is temporary
 
 
 def test_arguments_of_calls_are_not_repeated_in_errors(listening: Listening, send: "Send") -> None:
@@ -231,7 +231,7 @@ def test_the_readme_shows_the_table_of_causes() -> None:
     rows = {row[0]: row[1:4] for row in cells if len(row) == 5}
     for cause in CAUSES:
         what = cause.what.replace("number {database}", "of that number")
-        assert rows[cause.name] == [what, "yes" if cause.passes else "no", cause.kind.__name__], cause.name
+        assert rows[cause.name] == [what, "yes" if cause.temporary else "no", cause.kind.__name__], cause.name
     assert len({cause.name for cause in CAUSES}) == len(CAUSES)
 
 
@@ -243,20 +243,20 @@ def test_an_error_that_leaves_open_what_is_at_the_address_is_looked_into(error: 
 def test_an_answer_of_the_server_takes_precedence_over_an_error_of_the_system() -> None:
     error = BusyLoadingError("Redis is loading the dataset in memory")
     error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-    assert words_of(error) == "LOADING Redis is loading the dataset in memory"
+    assert code_and_text(error) == "LOADING Redis is loading the dataset in memory"
 
 
 def test_an_error_of_the_system_takes_precedence_over_a_lost_connection() -> None:
     error = RedisConnectionError("Connection lost")
     error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-    assert words_of(error) == "ECONNREFUSED Connection lost"
+    assert code_and_text(error) == "ECONNREFUSED Connection lost"
 
 
 def test_the_last_of_several_errors_of_the_system_is_reported() -> None:
     error, refusal = RedisConnectionError("Connection lost"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")
     refusal.__context__ = OSError(errno.ENETUNREACH, "Network is unreachable")
     error.__context__ = refusal
-    assert words_of(error) == "ECONNREFUSED Connection lost"
+    assert code_and_text(error) == "ECONNREFUSED Connection lost"
 
 
 class TestServers:

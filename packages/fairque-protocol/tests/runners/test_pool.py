@@ -16,10 +16,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable, TaskConflict
 from fairque.protocol.model.task import Task
-from fairque.protocol.runners import Runner, pool, reading
+from fairque.protocol.runners import Runner, reading
+from fairque.protocol.runners._sync import pool
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
-from fairque.protocol.runners.pool import Sent
+from fairque.protocol.runners.sent import Sent
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 from fairque.testing import PlainServer
@@ -81,22 +82,22 @@ class TestSendingAhead:
     ) -> None:
         runner = make()
         own_server.client.script_flush()
-        sent = runner.begin([push(keys, "a"), push(keys, "b")])
+        sent = runner.send([push(keys, "a"), push(keys, "b")])
         eventually(lambda: own_server.client.zcard(f"{keys.prefix}n:ann") == 2, what="both tasks")
-        (first,), (second,) = runner.land(sent)
+        (first,), (second,) = runner.receive(sent)
         assert (first.task_id, first.code, second.task_id) == ("a", Status.OK, "b")
 
     def test_several_packets_may_be_under_way_each_with_its_own_answer(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
-        sent = [runner.begin([push(keys, f"t{number}")]) for number in range(3)]
-        assert [runner.land(one)[0][0].task_id for one in reversed(sent)] == ["t2", "t1", "t0"]
+        sent = [runner.send([push(keys, f"t{number}")]) for number in range(3)]
+        assert [runner.receive(one)[0][0].task_id for one in reversed(sent)] == ["t2", "t1", "t0"]
 
     def test_an_error_of_a_call_is_raised_when_its_answer_is_asked_for(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
         runner.run(push(keys, "a"))
-        sent = runner.begin([push(keys, "a", payload=1)])
+        sent = runner.send([push(keys, "a", payload=1)])
         with pytest.raises(TaskConflict):
-            runner.land(sent)
+            runner.receive(sent)
 
     def test_scripts_that_the_server_lacks_are_sent_again(
         self, make: Make, own_server: "OwnServer", keys: QueueKeys
@@ -104,16 +105,16 @@ class TestSendingAhead:
         runner = make()
         runner.run(push(keys, "a"))
         own_server.client.script_flush()
-        assert runner.land(runner.begin([push(keys, "b")]))[0][0].code is Status.OK
+        assert runner.receive(runner.send([push(keys, "b")]))[0][0].code is Status.OK
 
     def test_calls_whose_answers_are_lost_are_sent_again(
         self, make: Make, own_server: "OwnServer", keys: QueueKeys
     ) -> None:
         runner = make(retries=1)
-        sent = runner.begin([push(keys, "a")])
+        sent = runner.send([push(keys, "a")])
         eventually(lambda: own_server.client.exists(f"{keys.prefix}t:a"), what="the task")
         _lose(sent)
-        assert runner.land(sent)[0][0].code is Status.ALREADY
+        assert runner.receive(sent)[0][0].code is Status.ALREADY
 
     def test_calls_that_cannot_be_sent_are_sent_when_their_answers_are_asked_for(
         self, make: Make, keys: QueueKeys
@@ -122,23 +123,23 @@ class TestSendingAhead:
             runner = make(server.url, retries=1)
             runner.run(push(keys, "a"))
             server.kill()
-            sent = runner.begin([push(keys, "b")])
+            sent = runner.send([push(keys, "b")])
             server.start()
-            assert runner.land(sent)[0][0].code is Status.OK
+            assert runner.receive(sent)[0][0].code is Status.OK
 
     def test_calls_that_can_never_be_sent_are_an_error(self, make: Make, keys: QueueKeys) -> None:
         with PlainServer() as server:
             runner = make(server.url)
             runner.run(push(keys, "a"))
             server.kill()
-            sent = runner.begin([push(keys, "b")])
+            sent = runner.send([push(keys, "b")])
             with pytest.raises(RedisUnavailable, match="Is it running"):
-                runner.land(sent)
+                runner.receive(sent)
 
     def test_calls_whose_answers_are_not_wanted_leave_room_for_others(self, make: Make, keys: QueueKeys) -> None:
         runner = make()
         for number in range(CONCURRENT_CALLS + 1):
-            runner.abandon(runner.begin([push(keys, f"t{number}")]))
+            runner.abandon(runner.send([push(keys, f"t{number}")]))
         assert runner.run(push(keys, "last"))[0].task_id == "last"
 
 
@@ -192,20 +193,20 @@ class TestConnections:
         runner = make()
         for number in range(5):
             runner.run(push(keys, f"t{number}"))
-            runner.land(runner.begin([push(keys, f"t{number}")]))
+            runner.receive(runner.send([push(keys, f"t{number}")]))
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
     def test_all_are_closed_together_but_those_whose_answers_are_still_to_be_read(
         self, make: Make, own_server: "OwnServer", keys: QueueKeys
     ) -> None:
         runner = make(f"{own_server.settings.url}?client_name={keys.name}")
-        waiting = [runner.begin([push(keys, f"t{number}")]) for number in range(3)]
+        waiting = [runner.send([push(keys, f"t{number}")]) for number in range(3)]
         for sent in waiting[1:]:
-            runner.land(sent)
+            runner.receive(sent)
         assert connections(own_server, keys) == 3
         runner.close()
         eventually(lambda: connections(own_server, keys) == 1, what="the end of the idle connections")
-        assert runner.land(waiting[0])[0][0].task_id == "t0"
+        assert runner.receive(waiting[0])[0][0].task_id == "t0"
         eventually(lambda: not connections(own_server, keys), what="the end of all connections")
 
     def test_after_closing_no_call_opens_another_one(
@@ -223,12 +224,12 @@ class TestConnections:
     ) -> None:
         runner = make(f"{own_server.settings.url}?client_name={keys.name}", retries=3)
         runner.run(push(keys, "a"))
-        sent = runner.begin([push(keys, "b")])
+        sent = runner.send([push(keys, "b")])
         runner.abandon(sent)
         runner.close()
         lost: Sent[Any] = Sent(sent.packet, None, RedisConnectionError("Connection reset by peer"))
         with pytest.raises(FairqueError, match="it may have taken effect"):
-            runner.land(lost)
+            runner.receive(lost)
         assert not connections(own_server, keys)
 
     def test_one_whose_use_is_interrupted_between_sending_and_reading_is_closed(
@@ -303,7 +304,7 @@ def test_calls_of_more_threads_than_there_are_connections_wait_for_each_other(
 
 LOWERS = """
 import resource, socket
-from fairque.protocol.runners.pool import is_stale
+from fairque.protocol.runners.stale import is_stale
 ours, other = socket.socketpair()
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))

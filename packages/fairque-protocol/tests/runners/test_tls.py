@@ -19,7 +19,7 @@ from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.causes import cause_of
-from fairque.protocol.runners.visit import visit
+from fairque.protocol.runners.probe_address import probe_address
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer, free_port
 from fairque.testing.internal import calls, eventually
@@ -146,7 +146,7 @@ def test_plain_text_to_a_port_with_tls_is_reported_without_hanging(for_the_host:
     url = f"redis://localhost:{for_the_host.port}/0"
     with pytest.raises(RedisUnavailable, match=r"uses TLS on this port.*Write rediss://") as caught:
         send(RedisSection(url=url, retries=0, socket_timeout=1.0), [LOOK])
-    assert not caught.value.passes
+    assert not caught.value.temporary
     eventually(lambda: send(for_the_host.trusting, [LOOK]))
 
 
@@ -201,7 +201,7 @@ def test_an_expired_certificate_is_reported_at_once(tmp_path: Path, send: "Send"
     server = TlsServer(tmp_path, "localhost", make=expired)
     with server.server, pytest.raises(RedisUnavailable, match=r"certificate is out of date.*Renew") as caught:
         send(server.trusting, [LOOK])
-    assert not caught.value.passes
+    assert not caught.value.temporary
 
 
 def test_a_server_that_requires_a_client_certificate_is_reported(tmp_path: Path, send: "Send") -> None:
@@ -210,7 +210,7 @@ def test_a_server_that_requires_a_client_certificate_is_reported(tmp_path: Path,
         words = r"this client's certificate, or requires one.*ssl_certfile=FILE"
         with pytest.raises(RedisUnavailable, match=words) as caught:
             send(server.trusting, [LOOK])
-        assert not caught.value.passes
+        assert not caught.value.temporary
         own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
         assert send(RedisSection(url=server.trusting.url + own), [LOOK])
 
@@ -220,9 +220,9 @@ def test_what_a_server_says_of_a_certificate_is_found_out_if_a_connection_failed
 ) -> None:
     server = TlsServer(tmp_path, "localhost", clients="yes")
     with server.server:
-        assert cause_named(visit(server.trusting)) == "certificate required"
+        assert cause_named(probe_address(server.trusting)) == "certificate required"
         own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
-        assert visit(RedisSection(url=server.trusting.url + own)) == ""
+        assert probe_address(RedisSection(url=server.trusting.url + own)) == ""
 
 
 def cause_named(text: str) -> str:

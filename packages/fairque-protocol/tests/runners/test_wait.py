@@ -26,11 +26,11 @@ class Line:
 
     def begin(self, seconds: float) -> None:
         own = self.keys.interrupt("me")
-        self.line.begin([self.keys.wake, own], seconds, calls.read_stats(self.keys), clear=own)
+        self.line.begin_wait([self.keys.wake, own], seconds, calls.read_stats(self.keys), clear=own)
 
     def after(self, seconds: float) -> tuple[str | None, QueueStats]:
         self.begin(seconds)
-        return self.line.land(30)
+        return self.line.receive_wait(30)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_descriptor_is_readable_once_the_answer_has_arrived(
     assert select.select([line.line], [], [], 0)[0] == []
     own_server.client.rpush(keys.wake, "1")
     assert select.select([line.line], [], [], 30)[0] == [line.line]
-    assert line.line.land(0)[0] == keys.wake
+    assert line.line.receive_wait(0)[0] == keys.wake
 
 
 def test_a_wait_may_last_longer_than_a_call(own_server: "OwnServer", keys: QueueKeys) -> None:
@@ -95,7 +95,7 @@ def test_a_lost_connection_is_reported_and_the_next_wait_opens_a_new_one(own_ser
     eventually(lambda: own_server.client.info("clients")["blocked_clients"], what="the wait")
     own_server.client.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(RedisUnavailable):
-        line.line.land(30)
+        line.line.receive_wait(30)
     assert not line.line.busy
     assert line.after(0.01)[0] is None
 
@@ -103,5 +103,5 @@ def test_a_lost_connection_is_reported_and_the_next_wait_opens_a_new_one(own_ser
 def test_a_wait_without_an_answer_in_time_raises(line: Line) -> None:
     line.begin(30)
     with pytest.raises(RedisUnavailable, match="wait was not answered in time"):
-        line.line.land(0)
+        line.line.receive_wait(0)
     assert not line.line.busy

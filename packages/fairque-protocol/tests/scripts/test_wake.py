@@ -115,9 +115,9 @@ def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_are_tasks(
 
 def test_a_worker_that_blocks_is_woken_by_a_push(queue: "Bench") -> None:
     line: WaitLine[QueueStats] = WaitLine(queue.runner.settings)
-    line.begin([queue.keys.wake], 30, calls.read_stats(queue.keys), clear=queue.keys.interrupt("w1"))
+    line.begin_wait([queue.keys.wake], 30, calls.read_stats(queue.keys), clear=queue.keys.interrupt("w1"))
     queue.push()
-    taken, stats = line.land(30)
+    taken, stats = line.receive_wait(30)
     assert (taken, stats.queued) == (queue.keys.wake, 1)
     assert not queue.woken()
     line.close()
@@ -127,11 +127,11 @@ def test_an_interrupt_ends_the_wait_of_only_one_worker(queue: "Bench") -> None:
     lines: dict[str, WaitLine[QueueStats]] = {name: WaitLine(queue.runner.settings) for name in ("w1", "w2")}
     for name, line in lines.items():
         own = queue.keys.interrupt(name)
-        line.begin([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
+        line.begin_wait([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
     queue.run(calls.interrupt(queue.keys, "w1"))
-    assert lines["w1"].land(30)[0] == queue.keys.interrupt("w1")
+    assert lines["w1"].receive_wait(30)[0] == queue.keys.interrupt("w1")
     queue.push()
-    assert lines["w2"].land(30)[0] == queue.keys.wake
+    assert lines["w2"].receive_wait(30)[0] == queue.keys.wake
     for line in lines.values():
         line.close()
 
@@ -141,7 +141,7 @@ def test_a_late_interrupt_does_not_end_a_later_wait(queue: "Bench") -> None:
     queue.run(calls.interrupt(queue.keys, "w1"))
     queue.push()
     line: WaitLine[QueueStats] = WaitLine(queue.runner.settings)
-    line.begin([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
-    assert line.land(30)[0] == queue.keys.wake
+    line.begin_wait([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
+    assert line.receive_wait(30)[0] == queue.keys.wake
     assert not queue.client.exists(own)
     line.close()

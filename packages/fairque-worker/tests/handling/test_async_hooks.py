@@ -85,12 +85,12 @@ def test_one_that_raises_is_logged_and_costs_neither_thread_nor_loop(
 
 
 def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> None:
-    begun, let_go, told = threading.Event(), threading.Event(), threading.Event()
+    begun, released, told = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(Telling):
         async def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - as the base
             begun.set()
-            await asyncio.to_thread(let_go.wait, 0.3)
+            await asyncio.to_thread(released.wait, 0.3)
             told.set()
 
     bench.push(None)

@@ -202,14 +202,14 @@ def test_a_hook_whose_error_cannot_even_be_logged_costs_no_thread(bench: Any) ->
 
 
 def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> None:
-    let_go, told = threading.Event(), threading.Event()
+    released, told = threading.Event(), threading.Event()
 
     class Slow(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             """Nothing."""
 
         def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
-            let_go.wait(0.3)
+            released.wait(0.3)
             told.set()
 
     bench.push(None)

@@ -106,11 +106,11 @@ class LaneBench(Bench):
         name = f"f{len(self.registry.names())}"
         self.registry.register(function, name)
         self.functions._plan(name)
-        usual = self.executor._usual
-        usual.measures(name)
-        usual.note(name, 1.0, 0.0, in_lane=False)
+        functions = self.executor._short_functions
+        functions.measures(name)
+        functions.note(name, 1.0, 0.0, in_lane=False)
         job = self.job(encode_task(Task(func=name, args=args, user_id="ann", **fields)).data)
-        self.executor.give([job])
+        self.executor.submit_all([job])
         assert job.in_lane
         return job
 

@@ -201,13 +201,13 @@ def test_any_awaitable_gives_its_result(bench: Any) -> None:
 
 
 def test_a_waiting_coroutine_holds_no_thread(bench: Any) -> None:
-    let_go = threading.Event()
+    released = threading.Event()
 
     async def waits() -> str:
-        await asyncio.to_thread(let_go.wait, PATIENCE)
+        await asyncio.to_thread(released.wait, PATIENCE)
         return "at last"
 
     bench.submit(waits)
     assert bench.run(lambda: "meanwhile").value == "meanwhile"
-    let_go.set()
+    released.set()
     assert bench.ending().value == "at last"

@@ -174,7 +174,7 @@ class TestWithoutThreads:
         bench = make_bench(threads=2)
         shortage(True)  # noqa: FBT003 - reads well
         back = bench.run(lambda: "never")
-        assert (back.why, back.crippled) == ("no thread can be started: can't start new thread", True)
+        assert (back.why, back.starts_nothing) == ("no thread can be started: can't start new thread", True)
         assert back.pause_seconds > 0
         assert not bench.executor.call(lambda: None)
         shortage(False)  # noqa: FBT003 - as above
@@ -195,7 +195,7 @@ class TestWithoutThreads:
         monkeypatch.setattr("fairque.worker.running.executor._PATIENCE_SECONDS", 0.05)
         bench = make_bench(threads=2)
         shortage(True)  # noqa: FBT003 - as above
-        assert bench.run(lambda: "never").crippled
+        assert bench.run(lambda: "never").starts_nothing
         shortage(False)  # noqa: FBT003 - as above
         first = bench.submit(gate.wait, PATIENCE)
         shortage(True)  # noqa: FBT003 - as above
@@ -215,7 +215,7 @@ class TestWithoutThreads:
         assert bench.run(lambda: "first").value == "first"
         shortage(True)  # noqa: FBT003 - as above
         assert type(bench.run(gate.wait, PATIENCE, timeout=0.05).error) is TaskTimeout
-        assert bench.run(lambda: "never").crippled
+        assert bench.run(lambda: "never").starts_nothing
         shortage(False)  # noqa: FBT003 - as above
         assert bench.run(lambda: "now").value == "now"
         gate.set()

@@ -165,8 +165,8 @@ class Stage:
         function.__qualname__ = function.__name__ = name
         self.registry.register(function, name)
         self.handler._plan(name)
-        self.executor._usual.measures(name)
-        self.executor._usual.note(name, 1.0, 0.0, in_lane=False)
+        self.executor._short_functions.measures(name)
+        self.executor._short_functions.note(name, 1.0, 0.0, in_lane=False)
         message = encode_task(Task(task_id=name, func=name, user_id="ann")).data
         granted = Granted(name, message, f"7:{name}", 1, 0, solo=False, pushed_at=0)
         job = Job(granted, Lease(1e12))
@@ -292,11 +292,11 @@ def walk(monkeypatch: pytest.MonkeyPatch, disturbance: str, ends: Callable[[], N
 
         def gives(stage: Stage = stage, first: Job = first, others: Any = others) -> None:
             # The courier looks at any moment, and gives the others at any later one.
-            stage.executor.give([first])
+            stage.executor.submit_all([first])
             point()
             stage.look()
             point()
-            stage.executor.give(others)
+            stage.executor.submit_all(others)
 
         stage.act(gives)
         stage.act(lambda stage=stage: disturbs(stage))  # type: ignore[misc]
@@ -313,9 +313,9 @@ def walk_with_one_that_hangs(monkeypatch: pytest.MonkeyPatch, disturbance: str) 
         others = [stage.job(name, nothing) for name in "bc"]
 
         def gives(stage: Stage = stage, first: Job = first, others: Any = others) -> None:
-            stage.executor.give([first, others[0]])
+            stage.executor.submit_all([first, others[0]])
             point()
-            stage.executor.give(others[1:])
+            stage.executor.submit_all(others[1:])
 
         stage.act(gives)
         stage.act(lambda stage=stage: disturbs(stage))  # type: ignore[misc]
@@ -353,7 +353,7 @@ def test_an_exception_that_is_thrown_into_the_thread_at_any_point_costs_no_task(
             for actor in stage.actors[2:3]:
                 actor.throws = Thrown()
 
-        stage.act(lambda stage=stage, jobs=jobs: stage.executor.give(jobs))  # type: ignore[misc]
+        stage.act(lambda stage=stage, jobs=jobs: stage.executor.submit_all(jobs))  # type: ignore[misc]
         stage.act(throws)
         with suppress(Thrown):
             stage.settle()
@@ -365,11 +365,11 @@ def test_a_task_that_turns_out_long_makes_its_function_long_and_the_next_ones_ge
 ) -> None:
     for stage in schedules(monkeypatch):
         first, other = stage.job("a", stage.hangs), stage.job("b", nothing)
-        stage.act(lambda stage=stage, first=first: stage.executor.give([first]))  # type: ignore[misc]
+        stage.act(lambda stage=stage, first=first: stage.executor.submit_all([first]))  # type: ignore[misc]
         stage.settle()
-        assert not stage.executor._usual.is_short("a")
-        assert stage.executor._usual.is_short("b")
-        stage.act(lambda stage=stage, other=other: stage.executor.give([other]))  # type: ignore[misc]
+        assert not stage.executor._short_functions.is_short("a")
+        assert stage.executor._short_functions.is_short("b")
+        stage.act(lambda stage=stage, other=other: stage.executor.submit_all([other]))  # type: ignore[misc]
         stage.settle()
         assert [type(ending) for ending in stage.ended] == [Success]
         stage.release()
@@ -379,7 +379,7 @@ def test_a_task_that_turns_out_long_makes_its_function_long_and_the_next_ones_ge
 def test_what_a_task_raises_is_its_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in schedules(monkeypatch):
         jobs = [stage.job("a", exits), stage.job("b", nothing)]
-        stage.act(lambda stage=stage, jobs=jobs: stage.executor.give(jobs))  # type: ignore[misc]
+        stage.act(lambda stage=stage, jobs=jobs: stage.executor.submit_all(jobs))  # type: ignore[misc]
         stage.settle()
         assert {ending.job.granted.task_id: type(ending) for ending in stage.ended} == {"a": Failure, "b": Success}
 
@@ -394,19 +394,23 @@ def drops_the_queue(lanes: Lanes, lane: Lane, _: Job | None) -> None:
     """A seeded bug: what waits behind a task that hangs goes with its lane."""
     lane.retired = True
     lanes._lane = None
-    lanes._short.clear()
+    lanes._queue.clear()
 
 
 def does_not_look_again(lane: Lane) -> bool:
     """A seeded bug: a task that comes while the thread leaves is not noticed."""
-    lane._say()
+    lane._announce_endings()
     lane._vacant.append(None)
     return False
 
 
 @pytest.mark.parametrize(
     ("of", "name", "bug"),
-    [(Places, "take_out", ends_twice), (Lanes, "_retire", drops_the_queue), (Lane, "_stays", does_not_look_again)],
+    [
+        (Places, "take_out", ends_twice),
+        (Lanes, "_retire", drops_the_queue),
+        (Lane, "_stay_or_leave", does_not_look_again),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_seeded_bug_is_found(monkeypatch: pytest.MonkeyPatch, of: type, name: str, bug: Any) -> None:

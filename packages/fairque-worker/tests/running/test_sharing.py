@@ -15,7 +15,7 @@ from fairque.protocol.errors import TaskTimeout
 from fairque.protocol.model.context import set_current_context
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, Task, TaskContext
-from fairque.worker.running.to_thread import _MOST, Helpers
+from fairque.worker.running.to_thread import _MOST, ToThreadPool
 
 
 async def asks_a_thread(value: int) -> int:
@@ -84,10 +84,10 @@ class TestCallsInOtherThreads:
         assert 1 <= most[0] <= _MOST
 
     def test_calls_use_free_threads_before_new_ones(self) -> None:
-        pool = Helpers()
+        pool = ToThreadPool()
         for _ in range(50):
             pool.submit(int).result(PATIENCE)
-            eventually(lambda: pool._resting == 1, what="a thread that rests")
+            eventually(lambda: pool._idle == 1, what="a thread that rests")
         assert len(pool._slots) == 1
         pool.shutdown()
 
@@ -110,7 +110,7 @@ class TestCallsInOtherThreads:
         assert bench.executor.abandoned == 0
 
     def test_threads_that_are_no_longer_needed_end(self, gate: threading.Event) -> None:
-        pool = Helpers()
+        pool = ToThreadPool()
         waits = []
         for number in range(3):
             context = copy_context()
@@ -123,7 +123,7 @@ class TestCallsInOtherThreads:
         pool.shutdown()
 
     def test_it_takes_no_more_when_it_was_shut_down(self) -> None:
-        pool = Helpers()
+        pool = ToThreadPool()
         assert pool.submit(int).result(PATIENCE) == 0
         pool.shutdown()
         with pytest.raises(RuntimeError, match="after shutdown"):

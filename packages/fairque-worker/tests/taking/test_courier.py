@@ -90,7 +90,7 @@ def granted(work: Work) -> Granted:
 
 @define
 class Report:
-    """A request that has departed, and the answer once the server has run it."""
+    """A request that was sent, and the answer once the server has run it."""
 
     endings: list[Ending]
     count: int
@@ -151,14 +151,14 @@ class Adversary:
     def reclaimed(self, *_: object) -> None:
         """Count nothing."""
 
-    def give(self, jobs: list[Job]) -> None:
+    def submit_all(self, jobs: list[Job]) -> None:
         self.jobs += jobs
         assert len(self.courier.book) <= self.courier.book.slots
 
     def watch(self) -> float:
         return self.chance.choice([math.inf, 0.005]) if self.jobs else math.inf
 
-    def learn(self, _: Sequence[Ending]) -> None:
+    def note_endings(self, _: Sequence[Ending]) -> None:
         """Nothing."""
 
     def end_in_children(self, *_: object) -> None:
@@ -185,7 +185,7 @@ class Adversary:
         self._lose()
         return self.settle(report)
 
-    def depart(self, _: object, endings: Sequence[Ending], count: int) -> Report:
+    def send(self, _: object, endings: Sequence[Ending], count: int) -> Report:
         assert not self.busy
         report = Report(list(endings), count)
         if self.losses and self.chance.random() < LOST:
@@ -206,7 +206,7 @@ class Adversary:
         report.ran = True
         assert len(self.queue.running) <= self.courier.book.slots
 
-    def _land_report(self, report: Report) -> None:
+    def receive(self, _: object, report: Report, __: float | None = None) -> None:
         self.close()
         if not report.ran:
             self._run(report)
@@ -255,10 +255,7 @@ class Adversary:
         self._lose()
         self._interrupted = True
 
-    def land(self, _: object, of: Any, __: float | None = None) -> Any:
-        """The method of this name of the reporter, and that of the consumer."""
-        if isinstance(of, Report):
-            return self._land_report(of)
+    def receive_wait(self, _: object, __: float) -> Popped:
         answered = self._answered
         self.close()
         if answered is None or (self.losses and self.chance.random() < LOST):

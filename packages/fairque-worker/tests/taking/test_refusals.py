@@ -19,7 +19,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, current_context, jobs
 
-REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
+REFUSED = "the queue refused an ending: it is dropped, and the task runs again when its lease ends"
 
 
 def add(a: int, b: int) -> int:

@@ -175,7 +175,7 @@ class TestGivenBack:
     ) -> None:
         queue.answers = [Ended(Status.LOST, TaskState.STARTED)]
         report(GivenBack(job("a"), "no thread can be started", 1.5))
-        assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"]
+        assert [record.msg for record in caplog.records] == ["the queue refused an ending: the lease was lost"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_hooks_are_not_called_for_endings_that_the_queue_refused(
     queue.answers = [Ended(code, TaskState.STARTED), Ended(code, None)]
     report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0))
     assert handler.told == []
-    assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"] * 2
+    assert [record.msg for record in caplog.records] == ["the queue refused an ending: the lease was lost"] * 2
 
 
 @pytest.mark.parametrize("code", [Status.OK, Status.LOST])

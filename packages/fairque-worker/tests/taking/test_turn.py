@@ -7,7 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.worker.taking.turn import Action, View, burst_is_over, next_action, portion
+from fairque.worker.taking.turn import Action, View, burst_is_over, count_to_report, next_action
 
 RESTING = View(
     takes=True,
@@ -15,15 +15,15 @@ RESTING = View(
     endings=0,
     held=0,
     free=4,
-    flying=False,
+    in_flight=False,
     waiting=False,
     interrupted=False,
-    hungry=False,
+    expects_tasks=False,
     current=True,
     more=False,
     hooks=0,
     postponed=False,
-    brisk=False,
+    short_tasks_run=False,
 )
 
 views = st.builds(
@@ -33,25 +33,25 @@ views = st.builds(
     endings=st.integers(0, 2),
     held=st.integers(0, 2),
     free=st.integers(0, 2),
-    flying=st.booleans(),
+    in_flight=st.booleans(),
     waiting=st.booleans(),
     interrupted=st.booleans(),
-    hungry=st.booleans(),
+    expects_tasks=st.booleans(),
     current=st.booleans(),
     more=st.booleans(),
     hooks=st.integers(0, 1),
     postponed=st.booleans(),
-    brisk=st.booleans(),
-).filter(lambda view: not (view.flying and view.waiting))
+    short_tasks_run=st.booleans(),
+).filter(lambda view: not (view.in_flight and view.waiting))
 
 
 @pytest.mark.parametrize(
     ("changes", "deed"),
     [
         ({}, Action.WAIT),
-        ({"hungry": True}, Action.TAKE),
-        ({"held": 1, "brisk": True}, Action.SLEEP),
-        ({"hungry": True, "held": 1, "brisk": True}, Action.TAKE),
+        ({"expects_tasks": True}, Action.TAKE),
+        ({"held": 1, "short_tasks_run": True}, Action.SLEEP),
+        ({"expects_tasks": True, "held": 1, "short_tasks_run": True}, Action.TAKE),
         ({"endings": 1}, Action.TAKE),
         ({"endings": 1, "waiting": True}, Action.REPORT),
         ({"endings": 1, "takes": False}, Action.REPORT),
@@ -88,19 +88,19 @@ def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_
 
 @given(views)
 def test_an_ending_is_kept_back_only_while_an_answer_is_on_its_way(view: View) -> None:
-    if view.endings and not view.flying:
+    if view.endings and not view.in_flight:
         assert next_action(view) in (Action.REPORT, Action.TAKE)
 
 
 @given(views)
-def test_nothing_departs_beside_a_request_under_way(view: View) -> None:
-    if view.flying:
+def test_nothing_is_sent_beside_a_request_under_way(view: View) -> None:
+    if view.in_flight:
         assert next_action(view) is Action.SLEEP
 
 
 @given(st.integers(1, 100), st.integers(0, 100))
 def test_of_what_has_ended_at_once_half_is_reported_first_if_little_else_is_held(endings: int, held: int) -> None:
-    now = portion(endings, held)
+    now = count_to_report(endings, held)
     assert 1 <= now <= endings
     # A lone task, and few, never wait for others.
     assert now == endings or (2 * held < endings and endings >= 8 and now >= endings - now)

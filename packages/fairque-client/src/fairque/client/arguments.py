@@ -9,7 +9,7 @@ from fairque.protocol.calls.limits import ALL_USERS, Setting, configure
 from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem
 from fairque.protocol.model.ids import check_id
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -96,7 +96,7 @@ def page_prefix(prefix: str) -> str:
 def page_size(limit: int) -> int:
     """Return ``limit`` if it is a valid size of a page."""
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-        raise InvalidArgument(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {shown(limit)}")
+        raise InvalidArgument(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {safe_repr(limit)}")
     return limit
 
 
@@ -113,5 +113,5 @@ def task_named(task_id: object, func: TaskMaker[Any, Any, Any] | None) -> str:
             "function with fairque.client.task"
         )
     if func is not None and not isinstance(func, TaskMaker):
-        raise TypeError(f"func must be a function decorated with fairque.client.task, not {shown(func)}")
+        raise TypeError(f"func must be a function decorated with fairque.client.task, not {safe_repr(func)}")
     return check_id(task_id, "task_id")

@@ -10,7 +10,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.injection import call_signature, context_place, refuse_context_of_many
 from fairque.protocol.model.naming import Unreachable, reference_of
 from fairque.protocol.model.xcom import xcom_use
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["CallerView", "caller_view_of"]
 
@@ -66,7 +66,7 @@ def caller_view_of(func: Callable[..., Any], name: str | None) -> CallerView:
         raise TypeError(f"@task takes a function, not a {type(func).__name__}: put @staticmethod above @task")
     # A parametrized generic class such as Box[int] forwards attributes to the class.
     if isinstance(get_origin(func) or func, type) or not callable(func) or not hasattr(func, "__qualname__"):
-        raise TypeError(f"@task takes a function, not {shown(func)}")
+        raise TypeError(f"@task takes a function, not {safe_repr(func)}")
     place = func.__qualname__
     if name is None and ("<locals>" in place or "<lambda>" in place):
         raise FairqueError(

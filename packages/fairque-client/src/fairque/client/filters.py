@@ -14,7 +14,7 @@ from fairque.protocol.limits import id_problem
 from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.reasons import DeadReason
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["DeadLetterFilter", "Selection", "TaskFilter", "select", "user_of"]
 
@@ -149,14 +149,14 @@ def _func(name: str, value: object) -> str | None:
 
 def _reason(name: str, value: object) -> str | None:
     reasons = [reason for reason in DeadReason if reason is not DeadReason.UNKNOWN]
-    return None if value in reasons else f"{name} must be one of {', '.join(reasons)}, not {shown(value)}"
+    return None if value in reasons else f"{name} must be one of {', '.join(reasons)}, not {safe_repr(value)}"
 
 
 def _time(name: str, value: Any) -> str | None:
     try:
         to_epoch_ms(value, name)
     except InvalidTask:
-        return f"{name} must be a datetime with a time zone, not {shown(value)}"
+        return f"{name} must be a datetime with a time zone, not {safe_repr(value)}"
     return None
 
 

@@ -61,14 +61,14 @@ class _Entry:
         thread: The thread.
         wake: Released once the push has an outcome, or its thread has to lead.
         outcome: What became of it; None at first.
-        left: Whether its thread no longer waits, since it was interrupted.
+        given_up: Whether its thread no longer waits, since it was interrupted.
     """
 
     batch: Batch
     thread: int
     wake: threading.Lock = field(factory=threading.Lock)
     outcome: _Outcome | None = None
-    left: bool = False
+    given_up: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.wake.acquire()
@@ -156,18 +156,18 @@ class GroupCommit:
         together = self._take(entry)
         outcomes: Sequence[_Outcome]
         try:
-            pushed = self._push(join([one.batch for one in together]))
-            outcomes = split([one.batch for one in together], pushed)
+            pushed = self._push(join([entry.batch for entry in together]))
+            outcomes = split([entry.batch for entry in together], pushed)
         except FairqueError as error:
             # Another exception is that of this thread alone, such as one that a signal raises: the others lead next.
             outcomes = _failures(len(together), error)
-        for one, outcome in zip(together, outcomes, strict=True):
-            one.settle(outcome)
+        for pushed_entry, outcome in zip(together, outcomes, strict=True):
+            pushed_entry.settle(outcome)
 
     def _take(self, entry: _Entry) -> Sequence[_Entry]:
         """Return the entries that go together: that of the leader, and those that have waited longest."""
         with self._lock:
-            number = number_of_joinable([entry.batch, *(one.batch for one in self._waiting)])
+            number = number_of_joinable([entry.batch, *(waiting.batch for waiting in self._waiting)])
             # First noted and then removed, so that none is lost if an exception of a signal comes in between.
             self._under_way = [entry, *islice(self._waiting, number - 1)]
             for _ in range(number - 1):
@@ -194,10 +194,10 @@ class GroupCommit:
             self._hand_over(leader)
 
     def _hand_over(self, entry: _Entry) -> None:
-        entry.left = True
+        entry.given_up = True
         if self._leader is entry:
-            unfinished = [one for one in self._under_way if one.outcome is None and not one.left]
-            self._waiting.extendleft(one for one in reversed(unfinished) if one not in self._waiting)
+            unfinished = [entry for entry in self._under_way if entry.outcome is None and not entry.given_up]
+            self._waiting.extendleft(entry for entry in reversed(unfinished) if entry not in self._waiting)
             self._under_way = ()
             self._leader = None
         elif entry in self._waiting:
@@ -265,7 +265,7 @@ class AsyncGroupCommit:
 
     async def _push_waiting(self) -> None:
         while self._waiting:
-            number = number_of_joinable(one.batch for one in self._waiting)
+            number = number_of_joinable(entry.batch for entry in self._waiting)
             self._together = [self._waiting.popleft() for _ in range(number)]
             _settle(self._together, await self._push_together(self._together))
             self._drop_canceled()
@@ -274,24 +274,24 @@ class AsyncGroupCommit:
         """Usually each push has an outcome. If the task was canceled, each caller continues alone."""
         if task is not self._task:
             return
-        left = self._together
+        undone = self._together
         self._together = []
         if task.cancelled():
-            left = [*left, *self._waiting]
+            undone = [*undone, *self._waiting]
             self._waiting.clear()
-        _settle(left, [_ALONE] * len(left))
+        _settle(undone, [_ALONE] * len(undone))
         self._continue()
 
     async def _push_together(self, together: Sequence[_AsyncEntry]) -> Sequence[_Outcome]:
-        batches = [one.batch for one in together]
+        batches = [entry.batch for entry in together]
         try:
             return split(batches, await self._push(join(batches)))
         except Exception as error:  # noqa: BLE001 - each caller gets its own
             return [error] if len(together) == 1 else _failures(len(together), error)
 
     def _drop_canceled(self) -> None:
-        if any(one.outcome.done() for one in self._waiting):
-            self._waiting = deque(one for one in self._waiting if not one.outcome.done())
+        if any(entry.outcome.done() for entry in self._waiting):
+            self._waiting = deque(entry for entry in self._waiting if not entry.outcome.done())
 
 
 def _settle(entries: Sequence[_AsyncEntry], outcomes: Sequence[_Outcome]) -> None:

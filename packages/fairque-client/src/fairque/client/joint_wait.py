@@ -10,7 +10,7 @@ from fairque.client.waiting import until
 from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["JointWait"]
 
@@ -45,7 +45,7 @@ class JointWait(Generic[L, H]):
         self._outcomes: dict[str, Outcome | Missing] = {}
         for handle in self._handles:
             if not isinstance(handle, kind):
-                raise TypeError(f"cannot wait for {shown(handle)}: expected {kind.__name__}")
+                raise TypeError(f"cannot wait for {safe_repr(handle)}: expected {kind.__name__}")
             if handle._link is not link:  # noqa: SLF001 - of this package
                 raise FairqueError(
                     f"the handle of task {handle.task_id} belongs to another queue object, and a queue object waits "

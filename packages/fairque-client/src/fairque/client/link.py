@@ -22,7 +22,7 @@ from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Call
 
 __all__ = ["AsyncLink", "Link", "seconds_of"]
@@ -83,13 +83,13 @@ class Link(LinkState):
             FairqueError: As `run`.
         """
         self._check_open()
-        sent = self._runner.begin([self._push_call(batch)])
+        sent = self._runner.send([self._push_call(batch)])
         try:
             meanwhile()
         except BaseException:
             self._runner.abandon(sent)
             raise
-        pushed: list[Pushed] = self._runner.land(sent)[0]
+        pushed: list[Pushed] = self._runner.receive(sent)[0]
         return pushed
 
     def work(self, steps: Steps[T]) -> T:
@@ -220,13 +220,13 @@ class AsyncLink(LinkState):
     async def push_while(self, batch: Batch, meanwhile: Callable[[], None]) -> list[Pushed]:
         """Push tasks and call a function meanwhile; see `Link.push_while`."""
         self._check_open()
-        sent = await self._runner.begin([self._push_call(batch)])
+        sent = await self._runner.send([self._push_call(batch)])
         try:
             meanwhile()
         except BaseException:
             await self._runner.abandon(sent)
             raise
-        pushed: list[Pushed] = (await self._runner.land(sent))[0]
+        pushed: list[Pushed] = (await self._runner.receive(sent))[0]
         return pushed
 
     async def _push_now(self, batch: Batch) -> list[Pushed]:
@@ -356,5 +356,5 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)
     if seconds is not None and not number:
-        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {shown(timeout)}")
+        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {safe_repr(timeout)}")
     return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds

@@ -11,7 +11,7 @@ from fairque.protocol.calls.push import MAX_BATCH_TASKS, Batch, encode_batch
 from fairque.protocol.errors import BatchTooLarge, InvalidArgument, InvalidTask, PartialPush
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.task import Task
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["Ahead", "batches_of", "carrying", "one_batch"]
 
@@ -101,7 +101,7 @@ def _checked(task: object) -> Task[Any]:
         hint = "make one with function.task(...) or Task(func=...)"
         if isinstance(task, list | tuple):
             hint = "push_many(...) takes several tasks, and pipeline(...) combines them into one"
-        raise InvalidTask(f"only a task can be pushed, not {shown(task)}: {hint}")
+        raise InvalidTask(f"only a task can be pushed, not {safe_repr(task)}: {hint}")
     return task
 
 

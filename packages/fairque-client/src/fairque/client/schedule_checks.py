@@ -9,7 +9,7 @@ from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import jitter_of, time_after
 from fairque.protocol.model.schedules import Schedule, schedule_with
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.schedules import schedule_problems
 
 __all__ = ["all_problems", "cron_problems", "function_problem", "problems_of_all", "why_never"]
@@ -47,7 +47,7 @@ def all_problems(schedule: Schedule, modules: Sequence[str]) -> list[str]:
     problems = cron_problems(schedule.cron, schedule.timezone)
     if unknown := function_problem(getattr(schedule.task, "func", None), modules):
         problems.append(unknown)
-    name = f"schedule {shown(schedule.schedule_id, 110)}"
+    name = f"schedule {safe_repr(schedule.schedule_id, 110)}"
     return [*schedule_problems(schedule), *(f"{name}: {problem}" for problem in problems)]
 
 
@@ -56,7 +56,7 @@ def problems_of_all(schedules: Sequence[Schedule], modules: Sequence[str]) -> li
     problems = [problem for schedule in schedules for problem in all_problems(schedule, modules)]
     counts = Counter(schedule.schedule_id for schedule in schedules)
     duplicates = [schedule_id for schedule_id, count in counts.items() if count > 1]
-    return problems + [f"schedule {shown(name, 110)}: it is there twice" for name in duplicates]
+    return problems + [f"schedule {safe_repr(name, 110)}: it is there twice" for name in duplicates]
 
 
 def cron_problems(cron: object, timezone: object) -> list[str]:

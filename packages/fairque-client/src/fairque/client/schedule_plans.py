@@ -14,7 +14,7 @@ from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import content_digest, timing_digest
@@ -202,4 +202,4 @@ def _values(schedule: Schedule) -> dict[str, object]:
 
 
 def _shown(value: object) -> str:
-    return "none" if value is None else str(value) if isinstance(value, int | float) else shown(value, 60)
+    return "none" if value is None else str(value) if isinstance(value, int | float) else safe_repr(value, 60)

@@ -8,7 +8,7 @@ nothing begins or ends earlier than asked for; where a repetition would drift, `
 from datetime import UTC, datetime, timedelta
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["LONGEST_MS", "LONGEST_SECONDS", "as_seconds", "from_epoch_ms", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
 
@@ -64,7 +64,7 @@ def whole_ms(value: float | timedelta, what: str) -> int:
     ms, rest = divmod(to_us(value, what), 1000)
     if rest:
         near = f"{(ms + 1) // 1000}.{(ms + 1) % 1000:03}"
-        raise InvalidTask(f"{what} must be whole milliseconds, not {shown(value)}: round it, such as to {near} s")
+        raise InvalidTask(f"{what} must be whole milliseconds, not {safe_repr(value)}: round it, such as to {near} s")
     return ms
 
 
@@ -88,5 +88,5 @@ def from_epoch_ms(ms: float) -> datetime:
 
 def _unusable(value: object, what: str) -> InvalidTask:
     return InvalidTask(
-        f"{what} must be a number of seconds from 0 to {LONGEST_SECONDS:,} or a timedelta, not {shown(value)}"
+        f"{what} must be a number of seconds from 0 to {LONGEST_SECONDS:,} or a timedelta, not {safe_repr(value)}"
     )

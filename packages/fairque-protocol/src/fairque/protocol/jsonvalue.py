@@ -9,7 +9,7 @@ from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-
 from typing import Any, TypeAlias
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["MAX_DEPTH", "canonical", "check_json", "dumps", "encoded", "fits_json", "is_plain", "loads", "quoted"]
 
@@ -163,14 +163,14 @@ def _inside(items: Iterable[tuple[Any, Any]], depth: int) -> _Problem:
     for key, item in items:
         problem = _problem(item, depth + 1)
         if problem is not None:
-            return f"[{shown(key, 60)}]{problem[0]}", problem[1]
+            return f"[{safe_repr(key, 60)}]{problem[0]}", problem[1]
     return None
 
 
 def _key_problem(value: dict[Any, Any]) -> _Problem:
     for key in value:
         if not isinstance(key, str):
-            return "", f"has the key {shown(key, 40)} of type {type(key).__name__}: JSON keys are strings"
+            return "", f"has the key {safe_repr(key, 40)} of type {type(key).__name__}: JSON keys are strings"
         problem = None if key.isascii() else _text_problem(key)
         if problem is not None:
             return "", f"has a key that {problem[1]}"

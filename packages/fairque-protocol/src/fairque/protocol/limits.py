@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["LIMITS", "MAX_ID_BYTES", "QUEUE_NAME", "CostMode", "Limit", "LimitName", "id_problem", "limit_problem"]
 
@@ -71,7 +71,7 @@ def limit_problem(name: LimitName, value: object) -> str | None:
     if number and limit.least <= value <= limit.most and not (limit.whole and value % 1):  # type: ignore[operator]  # see number
         return None
     kind = "a whole number" if limit.whole else "a number"
-    return f"must be {kind} from {_plain(limit.least)} to {_plain(limit.most)}, not {shown(value)}"
+    return f"must be {kind} from {_plain(limit.least)} to {_plain(limit.most)}, not {safe_repr(value)}"
 
 
 def _plain(number: float) -> str:
@@ -86,15 +86,15 @@ def id_problem(value: object, what: str) -> str | None:
         what: Its name in the sentence: ``user_id``, ``task_id`` …
     """
     if not isinstance(value, str):
-        return f"{what} must be a string, not {type(value).__name__}: {shown(value)}"
+        return f"{what} must be a string, not {type(value).__name__}: {safe_repr(value)}"
     if not value:
         return f"{what} is empty: give 1 to {MAX_ID_BYTES} bytes of text"
     if _CONTROL.search(value):
-        return f"{what} {shown(value)} has control characters: use printable text"
+        return f"{what} {safe_repr(value)} has control characters: use printable text"
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        return f"{what} {shown(value)} is not valid Unicode text (a lone surrogate)"
+        return f"{what} {safe_repr(value)} is not valid Unicode text (a lone surrogate)"
     if size > MAX_ID_BYTES:
-        return f"{what} {shown(value)} has {size} bytes of UTF-8: at most {MAX_ID_BYTES}"
+        return f"{what} {safe_repr(value)} has {size} bytes of UTF-8: at most {MAX_ID_BYTES}"
     return None

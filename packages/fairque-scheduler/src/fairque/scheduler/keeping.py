@@ -23,7 +23,7 @@ __all__ = ["Keeper", "missing"]
 #: Schedules that are read in one call.
 _READ = 1_000
 #: Fewest seconds between two checks, however often schedules change, and before a failed one is retried.
-_BREATH = 5.0
+_PAUSE_SECONDS = 5.0
 #: Most names in a warning.
 _NAMED = 10
 
@@ -101,7 +101,7 @@ class Keeper:
         # Reset before the check: notes that arrive during it count for the next one.
         with self._lock:
             suspicious, self._suspicious, self._stale = self._suspicious, False, False
-            self._not_before = clock.monotonic() + _BREATH
+            self._not_before = clock.monotonic() + _PAUSE_SECONDS
         try:
             self._check_schedules(suspicious=suspicious)
             if suspicious:

@@ -9,8 +9,8 @@ from attrs.validators import optional
 
 from fairque.protocol.config import FairnessSection, Loadable, LogSection, QueueSection, RedisSection, Seconds, seconds
 from fairque.protocol.config.validators import between, matches
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.service.settings import given_settings, own_name, several
-from fairque.protocol.showing import shown
 
 __all__ = ["SchedulerOptions", "SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
@@ -18,7 +18,7 @@ __all__ = ["SchedulerOptions", "SchedulerSection", "SchedulerSettings", "names_o
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
     """Refuse a value that is not a tuple of names."""
     if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {safe_repr(value)}")
 
 
 @frozen(kw_only=True)

@@ -16,9 +16,9 @@ from fairque.protocol.errors import CannotImport, ConfigurationError, FairqueErr
 from fairque.protocol.service import exits
 from fairque.protocol.service.aside import say
 from fairque.protocol.service.ending import run_command
+from fairque.protocol.service.exit_message import exit_message
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.options import Given, processes_option, settings_options
-from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.usage import ServiceCommand
 from fairque.worker._version import __version__
 from fairque.worker.healthcheck import healthcheck
@@ -138,7 +138,7 @@ def _handler(names: tuple[str, ...]) -> str | None:
 
 
 def _refused(error: FairqueError) -> int:
-    say(refusal("fairque-worker", error))
+    say(exit_message("fairque-worker", error))
     return exits.exit_code(error)
 
 

@@ -100,14 +100,14 @@ class Consumer:
     def begin_wait(self, line: WaitLine[Popped], count: int, seconds: float) -> None:
         """Start a wait that takes up to ``count`` tasks after the wake-up, or after ``seconds`` without one.
 
-        Nothing else may pop before `land`. After a lost answer the next pop gets the same tasks.
+        Nothing else may pop before `receive_wait`. After a lost answer the next pop gets the same tasks.
         """
         own = self.keys.interrupt(self.worker)
-        line.begin([self.keys.wake, own], seconds, self._pop(count), clear=own)
+        line.begin_wait([self.keys.wake, own], seconds, self._pop(count), clear=own)
 
-    def land(self, line: WaitLine[Popped], seconds: float) -> Popped:
+    def receive_wait(self, line: WaitLine[Popped], seconds: float) -> Popped:
         """Return the answer of a wait, which may take ``seconds`` to arrive."""
-        _, popped = line.land(seconds)
+        _, popped = line.receive_wait(seconds)
         self._claim = new_nonce()
         return popped
 

@@ -18,7 +18,7 @@ from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.model.tracebacks import ErrorText
 from fairque.protocol.reasons import DeadReason
 
-__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "let_go"]
+__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "drop_user_objects"]
 
 
 @define(eq=False)
@@ -89,7 +89,7 @@ class Job:
 class Success:
     """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and pushed ``xcom``.
 
-    The value is None if no hook needs it, see `let_go`.
+    The value is None if no hook needs it, see `drop_user_objects`.
     """
 
     job: Job
@@ -134,7 +134,7 @@ class Failure:
 
     Attributes:
         job: The task.
-        error: What it raised; only its text if no hook needs it, see `let_go`.
+        error: What it raised; only its text if no hook needs it, see `drop_user_objects`.
         ran_us: How long it ran, in microseconds.
         decision: What happens to the task.
         summary: The error as text.
@@ -168,15 +168,15 @@ class GivenBack:
         job: The task.
         why: What was missing, for the log.
         pause_seconds: After how many seconds it may be retried, by any worker.
-        crippled: Whether the worker could not start any other task either: it takes none for ``pause_seconds``, and
-            other workers may run this one at once.
+        starts_nothing: Whether the worker could not start any other task either: it takes none for ``pause_seconds``,
+            and other workers may run this one at once.
         ran_us: Always 0.
     """
 
     job: Job
     why: str
     pause_seconds: float
-    crippled: bool = False
+    starts_nothing: bool = False
     ran_us: int = field(default=0, init=False)
 
 
@@ -186,7 +186,7 @@ Ending: TypeAlias = Success | Failure | GivenBack
 _OBJECTS = frozenset({list, dict})
 
 
-def let_go(ending: Ending) -> None:
+def drop_user_objects(ending: Ending) -> None:
     """Drop the references to objects of user code: its value or error, its arguments, its context.
 
     Call it where that code ran. Dropping the last reference to an object runs its ``__del__`` and that of everything it

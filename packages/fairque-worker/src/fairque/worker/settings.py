@@ -10,15 +10,15 @@ from attrs.validators import in_, optional
 from fairque.protocol.config import FairnessSection, Loadable, LogSection, QueueSection, RedisSection, Seconds, seconds
 from fairque.protocol.config.validators import between, duration, matches, positive
 from fairque.protocol.model.task import ISOLATIONS, Isolation
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.service.settings import given_settings, own_name, several
-from fairque.protocol.showing import shown
 
 __all__ = ["WorkerOptions", "WorkerSection", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {safe_repr(value)}")
 
 
 def _below_lease(options: "WorkerSection", attribute: "Attribute[float]", value: float) -> None:

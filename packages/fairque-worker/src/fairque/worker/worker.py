@@ -36,7 +36,7 @@ from fairque.worker.phases import Phase, Phases
 from fairque.worker.processes.surroundings import absolute_path, working_folder
 from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.executor import Executor
-from fairque.worker.serving.dump import dump
+from fairque.worker.serving.activity_log import log_activity
 from fairque.worker.serving.port import Port
 from fairque.worker.serving.probes import Probes, with_short_timeouts
 from fairque.worker.settings import WorkerOptions, WorkerSettings, settings_from_url
@@ -280,7 +280,7 @@ class Worker:
 
     def dump(self) -> None:
         """Write the current activity of this worker to its log: its tasks, its threads, and its child processes."""
-        dump(self._consumer.worker, self._executor, self._courier.book.snapshot())
+        log_activity(self._consumer.worker, self._executor, self._courier.book.snapshot())
         self._children.dump()
 
     def wait_idle(self, timeout: float | timedelta | None = None) -> bool:

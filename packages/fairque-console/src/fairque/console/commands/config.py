@@ -60,8 +60,8 @@ def check(given: Given, *, as_json: bool) -> None:
     from fairque.protocol.config import mask_addresses
     from fairque.protocol.errors import ConfigurationError
     from fairque.protocol.service import aside
+    from fairque.protocol.service.exit_message import exit_message
     from fairque.protocol.service.exits import exit_code
-    from fairque.protocol.service.refusal import refusal
 
     try:
         given.load(all_settings(schedules=True))
@@ -69,6 +69,6 @@ def check(given: Given, *, as_json: bool) -> None:
         if as_json:
             say({"problems": [mask_addresses(problem) for problem in error.problems]}, [], as_json=True)
         else:
-            aside.say(refusal("fairque", error))
+            aside.say(exit_message("fairque", error))
         click.get_current_context().exit(exit_code(error))
     say({"problems": []}, ["all settings are valid"], as_json=as_json)

@@ -12,7 +12,7 @@ from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.dead_letters import DeadLetter, dead_reason
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -48,7 +48,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
         InvalidArgument: ``after`` is not the ``next`` of a page; nothing was sent.
     """
     if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
-        raise InvalidArgument([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
+        raise InvalidArgument([f"after must be the next of a page of dead letters, or None, not {safe_repr(after)}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
     def decode(reply: list[Any]) -> Page[DeadLetter]:

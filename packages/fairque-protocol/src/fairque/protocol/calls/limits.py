@@ -9,7 +9,7 @@ from fairque.protocol.errors import Conflict, InvalidArgument
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem, limit_problem
 from fairque.protocol.model.limits import NOT_OF_ALL
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Argument, Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -78,7 +78,7 @@ def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | N
     """
     problems = []
     if cost_mode not in (None, *CostMode):
-        problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {shown(cost_mode)}")
+        problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {safe_repr(cost_mode)}")
     unlimited = type(backlog) is int and backlog == 0
     if backlog is not None and not unlimited and (problem := limit_problem("backlog", backlog)):
         problems.append(f"queue {keys.name!r}: backlog {problem}")
@@ -114,11 +114,11 @@ def purge(
 
 def _problems(setting: Setting) -> list[str]:
     problems = []
-    whose = f"user {shown(setting.user_id)}" if setting.user_id else "all users"
+    whose = f"user {safe_repr(setting.user_id)}" if setting.user_id else "all users"
     if setting.user_id != ALL_USERS and (problem := id_problem(setting.user_id, "user_id")):
         problems.append(problem)
     if setting.name not in LIMITS:
-        return [*problems, f"{whose}: unknown setting {shown(setting.name)}: choose one of {', '.join(LIMITS)}"]
+        return [*problems, f"{whose}: unknown setting {safe_repr(setting.name)}: choose one of {', '.join(LIMITS)}"]
     if setting.user_id == ALL_USERS and setting.name in NOT_OF_ALL:
         problems.append(f"{setting.name} is set for one user, not for all")
     if setting.value is not None and (problem := limit_problem(setting.name, setting.value)):

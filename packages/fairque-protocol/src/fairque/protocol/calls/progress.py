@@ -8,7 +8,7 @@ from attrs import frozen
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Argument, Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -59,7 +59,7 @@ def parse_progress(stored: bytes) -> Progress:
             updated_at=int(time),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ProtocolError(f"a progress cannot be read ({shown(error, 200)}): {stored[:200]!r}") from error
+        raise ProtocolError(f"a progress cannot be read ({safe_repr(error, 200)}): {stored[:200]!r}") from error
 
 
 def _encoded(progress: Progress) -> bytes:

@@ -22,7 +22,7 @@ from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -218,7 +218,7 @@ def _refusal(keys: QueueKeys, batch: Batch, message_limit: int, reply: list[Any]
         task_id, parent_id = text(reply[1]), text(reply[2])
         return UnknownDependency(task_id, parent_id, keys.name, _argument(batch.tasks, task_id, parent_id))
     checked(keys, reply)
-    return ProtocolError(f"queue {keys.name!r}: a push was answered with the unknown code {shown(code)}")
+    return ProtocolError(f"queue {keys.name!r}: a push was answered with the unknown code {safe_repr(code)}")
 
 
 def _pushed(code: int, state: bytes, task_id: bytes) -> Pushed:

@@ -23,7 +23,7 @@ from fairque.protocol.model.schedule_infos import (
     UnreadableSchedule,
 )
 from fairque.protocol.model.schedules import Schedule, task_of
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.holder import name_of_holder
@@ -138,7 +138,7 @@ def schedule(keys: QueueKeys, writes: Sequence[ScheduleWrite], *, message_limit:
     problems = [problem for change in writes for problem in _problems(change.schedule, message_limit)]
     ids = [change.schedule.schedule_id for change in writes]
     duplicates = sorted({schedule_id for schedule_id in ids if ids.count(schedule_id) > 1})
-    problems += [f"schedule {shown(schedule_id, 110)}: it is there twice" for schedule_id in duplicates]
+    problems += [f"schedule {safe_repr(schedule_id, 110)}: it is there twice" for schedule_id in duplicates]
     if problems:
         raise InvalidSchedule(problems)
     args: list[Argument] = []
@@ -378,10 +378,10 @@ def _defined(schedule_id: str, definition: bytes, *, paused: bool) -> Schedule:
     try:
         defined = decode_schedule(definition, paused=paused)
     except ProtocolError as error:
-        raise ProtocolError(f"schedule {shown(schedule_id, 110)}: {error}") from error
+        raise ProtocolError(f"schedule {safe_repr(schedule_id, 110)}: {error}") from error
     if defined.schedule_id != schedule_id:
-        other = shown(defined.schedule_id, 110)
-        raise ProtocolError(f"schedule {shown(schedule_id, 110)}: its definition is that of schedule {other}")
+        other = safe_repr(defined.schedule_id, 110)
+        raise ProtocolError(f"schedule {safe_repr(schedule_id, 110)}: its definition is that of schedule {other}")
     return defined
 
 

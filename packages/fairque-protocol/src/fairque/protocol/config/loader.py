@@ -116,7 +116,7 @@ def trace_settings(
     environ = os.environ if environ is None else environ
     document, problems = _read(path or environ.get(CONFIG_VARIABLE), environ)
     fields = attrs.fields(cls)  # type: ignore[arg-type]  # any attrs class
-    owned = {one.name: one.type for one in fields}
+    owned = {attribute.name: attribute.type for attribute in fields}
     known = {*owned, *SECTIONS}
     given = (
         Node(option.name, option.value, (option.section, option.key), style="given")
@@ -130,7 +130,9 @@ def trace_settings(
         if node.path[0] not in known
     ]
     # Naming each missing key of a section helps more than naming the section.
-    required = {one.name: document.child(one.name) for one in fields if one.default is attrs.NOTHING}
+    required = {
+        attribute.name: document.child(attribute.name) for attribute in fields if attribute.default is attrs.NOTHING
+    }
     read = _overridden(evolve(document, value=required | document.entries), overrides, owned)
     try:
         settings = converter.structure(read, cls)

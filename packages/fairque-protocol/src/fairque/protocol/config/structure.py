@@ -140,12 +140,12 @@ def _anything(node: Node, _: Any) -> Any:
 
 @converter.register_structure_hook_factory(attrs.has)
 def _class_hook(cls: type[Any]) -> _Hook:
-    for one in attrs.fields(attrs.resolve_types(cls)):
+    for attribute in attrs.fields(attrs.resolve_types(cls)):
         try:
-            if one.init:
-                converter.get_structure_hook(one.type)
+            if attribute.init:
+                converter.get_structure_hook(attribute.type)
         except TypeError as error:
-            raise TypeError(f"{one.name}: {error}") from None
+            raise TypeError(f"{attribute.name}: {error}") from None
     make = make_dict_structure_fn(cls, converter)
 
     def hook(node: Node, _: Any) -> Any:
@@ -164,7 +164,7 @@ def _problems(cls: type[Any], node: Node, group: ClassValidationError) -> list[E
     of_fields, others = group.group_exceptions()
     failed = {note.name: error for error, note in of_fields}
     extra = {key for error in others if isinstance(error, ForbiddenExtraKeysError) for key in error.extra_fields}
-    known = [one.name for one in attrs.fields(cls) if one.init]
+    known = [attribute.name for attribute in attrs.fields(cls) if attribute.init]
     problems: list[Exception] = [
         node.child(key).problem(f"unknown key {suggestion(key, known)}", at_key=True)
         for key in node.entries
@@ -184,32 +184,32 @@ def _problems(cls: type[Any], node: Node, group: ClassValidationError) -> list[E
 def _complaints(cls: type[Any], node: Node, failed: Collection[str]) -> Iterator[Problem]:
     """Run the validators on an instance made without its constructor, in which fields that failed are absent."""
     draft: Any = object.__new__(cls)
-    present = [one for one in attrs.fields(cls) if one.name not in failed]
-    for one in present:
-        value = one.default
-        if one.init and one.name in node.entries:
-            value = converter.structure(node.entries[one.name], one.type)
+    present = [attribute for attribute in attrs.fields(cls) if attribute.name not in failed]
+    for attribute in present:
+        value = attribute.default
+        if attribute.init and attribute.name in node.entries:
+            value = converter.structure(node.entries[attribute.name], attribute.type)
         elif isinstance(value, attrs.Factory):  # type: ignore[arg-type]  # a class; the stubs call it a function
             value = value.factory(draft) if value.takes_self else value.factory()
-        object.__setattr__(draft, one.name, value)
-    for one in present:
+        object.__setattr__(draft, attribute.name, value)
+    for attribute in present:
         try:
-            if one.validator is not None:
-                one.validator(draft, one, getattr(draft, one.name))
+            if attribute.validator is not None:
+                attribute.validator(draft, attribute, getattr(draft, attribute.name))
         except AttributeError:
             # It compares with a field that failed itself, or else it is a mistake in the validator.
             if not failed:
                 raise
         except (ValueError, TypeError) as error:
-            message = _message(error, node).removeprefix(f"{one.name}: ")
-            yield node.child(one.name).problem(message, at_key=True)
+            message = _message(error, node).removeprefix(f"{attribute.name}: ")
+            yield node.child(attribute.name).problem(message, at_key=True)
 
 
 def _message(error: Exception, node: Node) -> str:
     """Return what a validator says without hidden texts; very short ones stay, they are not secrets."""
     # The validators of attrs itself append the attribute and the value to the message.
     message = str(error.args[0]) if error.args else type(error).__name__
-    hidden = {str(one.value) for one in node.walk() if one.is_hidden and isinstance(one.readings[0], str)}
+    hidden = {str(scalar.value) for scalar in node.walk() if scalar.is_hidden and isinstance(scalar.readings[0], str)}
     for secret in sorted(hidden, key=len, reverse=True):
         if len(secret) >= _HIDDEN_LENGTH_MIN:
             message = message.replace(repr(secret)[1:-1], "***").replace(secret, "***")

@@ -13,11 +13,11 @@ class RedisUnavailable(ServerError, ConnectionError):
     """The server did not answer, or cannot at the moment. The call can be repeated safely, like every call of fairque.
 
     Attributes:
-        passes: Whether it may answer a moment later; False if something must be fixed first, such as a wrong password.
+        temporary: Whether it may answer a moment later; False if something must be fixed first, such as a password.
     """
 
-    def __init__(self, message: str, *, passes: bool = True) -> None:
-        self.passes = passes
+    def __init__(self, message: str, *, temporary: bool = True) -> None:
+        self.temporary = temporary
         super().__init__(message)
 
 

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.ids import check_id
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["After", "OnFailure", "parent_lines", "parents_first"]
 
@@ -34,7 +34,7 @@ def _an_id(_: object, __: object, value: str) -> None:
 
 def _known(_: object, __: object, value: object) -> None:
     if value not in ("cascade", "run"):
-        raise InvalidTask(f"on_failure must be 'cascade' or 'run', not {shown(value)}")
+        raise InvalidTask(f"on_failure must be 'cascade' or 'run', not {safe_repr(value)}")
 
 
 @frozen

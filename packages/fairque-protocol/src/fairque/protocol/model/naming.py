@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["Unreachable", "defined_in", "namespace_of_module", "plain_name", "reference_of"]
 
@@ -52,7 +52,7 @@ def plain_name(func: Callable[..., Any]) -> str:
     """
     if type(func) is not FunctionType:
         raise Unreachable(
-            f"no worker can find {shown(func, 100)}: it is not a function at the top level of a module but "
+            f"no worker can find {safe_repr(func, 100)}: it is not a function at the top level of a module but "
             f"{type(func).__name__}. Define a function with def that calls it, and push that"
         )
     place = func.__qualname__

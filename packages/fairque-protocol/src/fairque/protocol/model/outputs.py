@@ -10,7 +10,7 @@ from fairque.protocol.jsonvalue import MAX_DEPTH, loads
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["Input", "Output", "StoredOutputs", "edges", "extract_outputs", "fill_in"]
 
@@ -101,14 +101,14 @@ class Output:
             try:
                 value = value[step]
             except (LookupError, TypeError):
-                problem = f"{self._name()} is not available: there is nothing at {shown(step)}"
+                problem = f"{self._name()} is not available: there is nothing at {safe_repr(step)}"
                 raise OutputMissing(problem, self.task_id) from None
         return value
 
     def __getitem__(self, step: Step) -> "Output":
         """Return a placeholder for a part: the value of a key of an object, or at an index of a list."""
         if type(step) not in (str, int):
-            raise InvalidTask(f"a part of an output is selected by a string or a whole number, not {shown(step)}")
+            raise InvalidTask(f"a part of an output is selected by a string or a whole number, not {safe_repr(step)}")
         return evolve(self, path=(*self.path, step))
 
     # By default Python would iterate endlessly with `__getitem__`, treat it as true, and format the placeholder instead

@@ -10,7 +10,7 @@ from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.outputs import Output, edges, extract_outputs
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from fairque.protocol.model.task import Task
@@ -139,7 +139,7 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     if isinstance(stage, Chain):
         return stage.as_pipeline()
     if isinstance(stage, str | bytes | Mapping | Output) or not isinstance(stage, Iterable):
-        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {shown(stage)}")
+        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {safe_repr(stage)}")
     parts = [pipeline(part) for part in stage]
     if not parts:
         raise InvalidTask("a stage of a pipeline needs a task: the list is empty")

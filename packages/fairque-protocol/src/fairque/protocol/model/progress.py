@@ -2,7 +2,7 @@
 
 from attrs import field, frozen
 
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["MAX_MESSAGE", "Progress"]
 
@@ -12,7 +12,7 @@ MAX_MESSAGE = 200
 
 def _short(message: object) -> str:
     if not isinstance(message, str):
-        raise TypeError(f"the message of a progress must be a string, not {shown(message)}")
+        raise TypeError(f"the message of a progress must be a string, not {safe_repr(message)}")
     # Encoded and decoded, since JSON does not accept lone surrogates.
     return message[:MAX_MESSAGE].encode(errors="backslashreplace").decode() if message else ""
 
@@ -54,7 +54,7 @@ class Progress:
 
 def _check(name: str, value: object) -> None:
     if not isinstance(value, int | float):
-        raise TypeError(f"{name} of a progress must be a number, not {shown(value)}")
+        raise TypeError(f"{name} of a progress must be a number, not {safe_repr(value)}")
     # Also refuses NaN, for which no comparison is true; larger numbers are mistakes, or infinite, which JSON lacks.
     if not 0 <= value < 1e18:  # noqa: PLR2004 - see above
-        raise ValueError(f"{name} of a progress must be a number from 0, not {shown(value)}")
+        raise ValueError(f"{name} of a progress must be a number from 0, not {safe_repr(value)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from attrs import field, frozen
 
 from fairque.protocol.errors import Copyable, InvalidTask
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -27,7 +27,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 def _positive(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not _is_number(value) or not 0 < value <= LONGEST_PAUSE_SECONDS:
         raise InvalidTask(
-            f"{attribute.name} must be above 0 and at most {LONGEST_PAUSE_SECONDS:,}, a number, not {shown(value)}"
+            f"{attribute.name} must be above 0 and at most {LONGEST_PAUSE_SECONDS:,}, a number, not {safe_repr(value)}"
         )
 
 
@@ -35,7 +35,8 @@ def _pause(after: float | timedelta) -> float:
     seconds = after.total_seconds() if isinstance(after, timedelta) else after
     if not _is_number(seconds) or not 0 <= seconds <= LONGEST_PAUSE_SECONDS:
         raise ValueError(
-            f"after must be a number of seconds from 0 to {LONGEST_PAUSE_SECONDS:,}, or a timedelta, not {shown(after)}"
+            f"after must be a number of seconds from 0 to {LONGEST_PAUSE_SECONDS:,}, or a timedelta, "
+            f"not {safe_repr(after)}"
         )
     return seconds
 

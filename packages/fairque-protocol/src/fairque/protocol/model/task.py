@@ -18,7 +18,7 @@ from fairque.protocol.model.pipeline import Chain, Pipeline
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = [
     "DEFAULT_RETRIES",
@@ -52,7 +52,7 @@ def _an_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
 def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object], None]:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if type(value) is not int or not least <= value <= most:
-            raise InvalidTask(f"{attribute.name} must be a whole number from {least} to {most}, not {shown(value)}")
+            raise InvalidTask(f"{attribute.name} must be a whole number from {least} to {most}, not {safe_repr(value)}")
 
     return check
 
@@ -65,20 +65,20 @@ def _priority(value: object) -> Priority | None:
         if isinstance(value, str) and value in Priority.__members__:
             raise InvalidTask(f"priority {value!r} is a string: pass Priority.{value}")
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
-        raise InvalidTask(f"priority {shown(value)} is unknown: choose one of {names}")
+        raise InvalidTask(f"priority {safe_repr(value)} is unknown: choose one of {names}")
     return priority
 
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
     # A string is iterable, too, but passing one is a mistake.
     if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
-        raise InvalidTask(f"args must be a list or tuple of arguments, not {shown(value)}: put it into a list")
+        raise InvalidTask(f"args must be a list or tuple of arguments, not {safe_repr(value)}: put it into a list")
     return tuple(value)
 
 
 def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidTask(f"kwargs must be a mapping of names to arguments, not {shown(value)}")
+        raise InvalidTask(f"kwargs must be a mapping of names to arguments, not {safe_repr(value)}")
     return value
 
 
@@ -88,7 +88,7 @@ def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]
         # The order of a set differs between processes, and a task may get its user from the first dependency.
         several = sorted(several, key=lambda parent: parent if isinstance(parent, str) else parent.task_id)
     if isinstance(several, Output) or not isinstance(several, Iterable):
-        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {shown(value)}")
+        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {safe_repr(value)}")
     by_id: dict[str, After] = {}
     for parent in several:
         after = parent if isinstance(parent, After) else After(parent.task_id if isinstance(parent, Task) else parent)
@@ -230,11 +230,13 @@ class Task(Chain[R_co]):
         if self.dedup_ttl_ms and self.dedup_key is None:
             raise InvalidTask("dedup_ttl needs a dedup_key")
         if self.backoff is not None and not isinstance(self.backoff, Backoff):
-            raise InvalidTask(f"backoff must be a Backoff, not {shown(self.backoff)}")
+            raise InvalidTask(f"backoff must be a Backoff, not {safe_repr(self.backoff)}")
         if self.isolation not in (None, *ISOLATIONS):
-            raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {shown(self.isolation)}")
+            raise InvalidTask(
+                f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {safe_repr(self.isolation)}"
+            )
         if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= LONGEST_SECONDS):
-            raise InvalidTask(f"cost must be a number of seconds from 0, not {shown(self.cost)}")
+            raise InvalidTask(f"cost must be a number of seconds from 0, not {safe_repr(self.cost)}")
 
     @property
     def output(self) -> R_co:
@@ -357,10 +359,10 @@ def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
         timeout = stored.pop("timeout")
         stored["timeout_ms"] = to_ms(timeout, "timeout")
         if not stored["timeout_ms"]:
-            raise InvalidTask(f"timeout must be above 0 s, not {shown(timeout)}")
+            raise InvalidTask(f"timeout must be above 0 s, not {safe_repr(timeout)}")
     if "at" in stored:
         at = stored.pop("at")
         stored["execute_at"] = execute_at = None if at is None else to_epoch_ms(at, "at")
         if execute_at is not None and execute_at > LONGEST_MS:
-            raise InvalidTask(f"at {shown(at)} is too far away: the latest time is in the year 2255")
+            raise InvalidTask(f"at {safe_repr(at)} is too far away: the latest time is in the year 2255")
     return stored

@@ -16,7 +16,7 @@ from fairque.protocol.errors import (
     RedisUnavailable,
     ServerUnsuitable,
 )
-from fairque.protocol.runners.causes import Cause, cause_of, inner, text_of, words_of
+from fairque.protocol.runners.causes import Cause, cause_of, code_and_text, text_of, unwrapped
 
 __all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
@@ -26,7 +26,7 @@ _REPLACED = (ReadOnlyError, MasterDownError)
 #: Part of the text of an error of a script, in contrast to one of the server.
 _OF_SCRIPT = " script: "
 
-#: Rows of the table after which `visit` may find out more about the address.
+#: Rows of the table after which `probe_address` may find out more about the address.
 _UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "unreadable answer", "TLS failed")
 
 
@@ -39,21 +39,21 @@ class Attempts:
 
     def is_last(self, error: RedisError) -> bool:
         """Whether there will be no further attempt after this error."""
-        cause = cause_of(words_of(error))
-        return cause is None or not cause.passes or self._made >= self._settings.retries
+        cause = cause_of(code_and_text(error))
+        return cause is None or not cause.temporary or self._made >= self._settings.retries
 
-    def pause_seconds(self, error: RedisError, seen: str = "") -> float:
+    def pause_seconds(self, error: RedisError, found: str = "") -> float:
         """Return the jittered pause before the next attempt.
 
         Args:
             error: The error of this attempt.
-            seen: See `translated`.
+            found: See `translated`.
 
         Raises:
             FairqueError: There is no next attempt; the error says why.
         """
         if self.is_last(error):
-            raise translated(error, self._settings, seen) from inner(error)
+            raise translated(error, self._settings, found) from unwrapped(error)
         self._made += 1
         return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is not a secret
 
@@ -104,36 +104,36 @@ def closed_error(settings: RedisSection) -> FairqueError:
 
 def denied(error: RedisError) -> bool:
     """Whether the user of the connection lacks a right."""
-    cause = cause_of(words_of(error))
+    cause = cause_of(code_and_text(error))
     return cause is not None and cause.name == "NOPERM"
 
 
 def replaced(error: RedisError) -> bool:
     """Whether open connections lead to a server that was replaced, so that only new ones can reach its successor."""
-    return isinstance(inner(error), _REPLACED)
+    return isinstance(unwrapped(error), _REPLACED)
 
 
 def unclear(error: RedisError) -> bool:
-    """Whether an error leaves open what is at the address, so that `visit` may find out."""
-    cause = cause_of(words_of(error))
+    """Whether an error leaves open what is at the address, so that `probe_address` may find out."""
+    cause = cause_of(code_and_text(error))
     return cause is not None and cause.name in _UNCLEAR
 
 
-def translated(error: RedisError, settings: RedisSection, seen: str = "") -> FairqueError:
+def translated(error: RedisError, settings: RedisSection, found: str = "") -> FairqueError:
     """Return the error of fairque for one of redis-py, which never leaves the runners.
 
     Args:
         error: The error.
         settings: The address, for the text.
-        seen: What `visit` found at the address, if the error is `unclear`.
+        found: What `probe_address` found at the address, if the error is `unclear`.
     """
-    error = inner(error)
-    answer = seen or words_of(error)
+    error = unwrapped(error)
+    answer = found or code_and_text(error)
     cause = cause_of(answer)
     where = mask_url(settings.url)
     if cause is not None:
         what = cause.what.replace("{database}", _database(settings.url))
-        return _error_of(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else text_of(error))
+        return _error_of(cause, f"Redis at {where} {what}", answer.removeprefix("FOUND ") if found else text_of(error))
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
         return ProtocolError(f"a script failed at Redis {where}: {text_of(error)}")
     return ServerUnsuitable(f"Redis at {where} answered with an error: {text_of(error)}")
@@ -147,7 +147,7 @@ def _error_of(cause: Cause, what: str, answer: str) -> FairqueError:
     if cause.kind is ConfigurationError:
         return ConfigurationError([text])
     if cause.kind is RedisUnavailable:
-        return RedisUnavailable(text, passes=cause.passes)
+        return RedisUnavailable(text, temporary=cause.temporary)
     if cause.kind is ServerUnsuitable:
         return ServerUnsuitable(text, denied=cause.name == "NOPERM")
     return cause.kind(text)

@@ -14,6 +14,7 @@ from fairque.protocol.runners.connection import client_of, no_retry
 from fairque.protocol.runners.failures import replaced, translated
 from fairque.protocol.runners.packing import pack
 from fairque.protocol.runners.reading import read_answers
+from fairque.protocol.runners.redis_private import socket_of
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.scripts import script
 
@@ -44,7 +45,7 @@ class Line:
 
     def fileno(self) -> int:
         """Return the descriptor of the connection, which is readable when there is an answer."""
-        return int(self._connection._sock.fileno())  # noqa: SLF001 - redis-py has no public name for it
+        return int(socket_of(self._connection).fileno())
 
     def send(self, calls: Sequence[Call[Any]]) -> None:
         """Send calls in one packet.
@@ -65,7 +66,7 @@ class Line:
             FairqueError: The server answered one of them with an error.
         """
         answers = self._answers(self._due, seconds)
-        self._refuse_errors(answers)
+        self._raise_errors(answers)
         return answers
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class Line:
             raise RuntimeError("a request is under way: read its answers before the next one is sent")
         try:
             if self._connection is None:
-                self._connection = self._made()
+                self._connection = self._new_connection()
             for name in {call.script for call in calls} - self._loaded:
                 # Answered before, so that the next answer is that of the request.
                 self._connection.send_command("SCRIPT", "LOAD", script(name).text)
@@ -111,7 +112,7 @@ class Line:
         self._due -= count
         return answers
 
-    def _refuse_errors(self, answers: Sequence[Any]) -> None:
+    def _raise_errors(self, answers: Sequence[Any]) -> None:
         for answer in answers:
             if isinstance(answer, RedisError):
                 if isinstance(answer, NoScriptError):
@@ -129,6 +130,6 @@ class Line:
         poll.register(self.fileno(), select.POLLIN)
         return bool(poll.poll(max(seconds, 0.0) * 1_000))
 
-    def _made(self) -> Any:
+    def _new_connection(self) -> Any:
         client = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
         return client.connection_pool.make_connection()

@@ -9,6 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
 from fairque.protocol.clock import monotonic
+from fairque.protocol.runners.redis_private import error_parser_of, reader_of, socket_of
 from fairque.protocol.runners.replies import Incomplete, Replies
 
 __all__ = ["read_answers", "read_answers_async"]
@@ -25,7 +26,7 @@ def read_answers(connection: Any, number: int) -> list[Any]:
     """
     if HIREDIS_AVAILABLE:
         return [_answer(connection) for _ in range(number)]
-    replies = Replies(connection._parser.parse_error)  # noqa: SLF001 - redis-py has no public name for it
+    replies = Replies(error_parser_of(connection))
     answers: list[Any] = []
     while len(answers) < number:
         try:
@@ -40,7 +41,7 @@ async def read_answers_async(connection: Any, number: int) -> list[Any]:
     """Return the answers to commands on an asynchronous connection; see `read_answers`."""
     if HIREDIS_AVAILABLE:
         return [await _answer_async(connection) for _ in range(number)]
-    replies = Replies(connection._parser.parse_error)  # noqa: SLF001 - redis-py has no public name for it
+    replies = Replies(error_parser_of(connection))
     answers: list[Any] = []
     while len(answers) < number:
         try:
@@ -53,9 +54,9 @@ async def read_answers_async(connection: Any, number: int) -> list[Any]:
 
 def _received(connection: Any) -> bytes:
     """Wait for bytes and return them. Errors have the types and texts of redis-py."""
-    end = connection._sock  # noqa: SLF001 - redis-py has no public name for it
+    sock = socket_of(connection)
     try:
-        data: bytes = end.recv(_BYTES) if end is not None else b""
+        data: bytes = sock.recv(_BYTES) if sock is not None else b""
     except TimeoutError:
         raise RedisTimeoutError("Timeout reading from socket") from None
     except OSError as error:
@@ -66,7 +67,7 @@ def _received(connection: Any) -> bytes:
 
 
 async def _received_async(connection: Any) -> bytes:
-    reader = connection._reader  # noqa: SLF001 - redis-py has no public name for it
+    reader = reader_of(connection)
     try:
         async with asyncio.timeout(connection.socket_timeout):
             data: bytes = await reader.read(_BYTES) if reader is not None else b""

@@ -158,8 +158,8 @@ def _items(lines: list[bytes], place: int, number: int) -> tuple[list[Any], int]
         elif kind == _NUMBER:
             items.append(value)
         elif kind == _ARRAY:
-            inner, place = _items(lines, place, value)
-            items.append(inner)
+            nested, place = _items(lines, place, value)
+            items.append(nested)
         else:
             raise ValueError
     if place >= len(lines):

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from fairque.protocol.config import RedisSection
 from fairque.protocol.forks import inherits
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence
-from fairque.protocol.runners.visit import visit_if_unclear
+from fairque.protocol.runners.probe_address import probe_if_unclear
 
 __all__ = ["Subscription"]
 
@@ -25,13 +25,13 @@ class Subscription:
 
     def __init__(
         self,
-        connected: Callable[[], redis.Redis],
+        get_client: Callable[[], redis.Redis],
         settings: RedisSection,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._connected = connected
+        self._get_client = get_client
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -63,15 +63,15 @@ class Subscription:
         while True:
             pubsub = None
             try:
-                pubsub = self._connected().pubsub()
+                pubsub = self._get_client().pubsub()
                 pubsub.subscribe(self._channel)
                 if pubsub.get_message(timeout=self._settings.socket_timeout) is None:
                     raise NoAnswer
             except RedisError as error:
                 if pubsub is not None:
                     pubsub.close()
-                seen = visit_if_unclear(error, self._settings) if attempts.is_last(error) else ""
-                time.sleep(attempts.pause_seconds(error, seen))
+                found = probe_if_unclear(error, self._settings) if attempts.is_last(error) else ""
+                time.sleep(attempts.pause_seconds(error, found))
             else:
                 return pubsub
 

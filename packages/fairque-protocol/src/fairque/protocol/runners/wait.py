@@ -15,12 +15,12 @@ T = TypeVar("T")
 class WaitLine(Line, Generic[T]):
     """A `Line` on which a request may also wait. For one thread.
 
-    `begin` sends the wait, a selector on `fileno` notices the answer, and `land` reads it.
+    `begin_wait` sends the wait, a selector on `fileno` notices the answer, and `receive_wait` reads it.
     """
 
     _call: Call[T] | None = None
 
-    def begin(self, keys: Sequence[str], seconds: float, call: Call[T], *, clear: str) -> None:
+    def begin_wait(self, keys: Sequence[str], seconds: float, call: Call[T], *, clear: str) -> None:
         """Wait until one of the lists has an element and take it, or for ``seconds``; then run a call.
 
         All of it takes one round trip.
@@ -39,7 +39,7 @@ class WaitLine(Line, Generic[T]):
         self._send([call], wait + pack([call]).commands, 3)
         self._call = call
 
-    def land(self, seconds: float) -> tuple[str | None, T]:
+    def receive_wait(self, seconds: float) -> tuple[str | None, T]:
         """Return the list that had an element, if any, and the decoded answer of the call.
 
         Args:
@@ -51,9 +51,9 @@ class WaitLine(Line, Generic[T]):
         """
         call = self._call
         if call is None or not self.busy:
-            raise RuntimeError("no wait is under way: begin one before you land it")
+            raise RuntimeError("no wait is under way: begin one before its answer is read")
         self._call = None
         answers = self._answers(3, seconds)
-        self._refuse_errors(answers)
+        self._raise_errors(answers)
         taken, _, answer = answers
         return None if taken is None else bytes(taken[0]).decode(), call.decode(answer)

@@ -59,11 +59,11 @@ class Control:
         """Wait at most so many seconds for a request, and return it; None if there was none."""
         until = clock.monotonic() + seconds
         while True:
-            left = until - clock.monotonic()
+            seconds = until - clock.monotonic()
             try:
-                return self._told.get(timeout=max(0.0, min(left, _CHECK_SECONDS)))
+                return self._told.get(timeout=max(0.0, min(seconds, _CHECK_SECONDS)))
             except Empty:
-                if left <= _CHECK_SECONDS:
+                if seconds <= _CHECK_SECONDS:
                     return None
 
     @contextmanager

@@ -69,13 +69,13 @@ def _refused(ctx: click.Context) -> Iterator[None]:
     except Exception as error:
         from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
         from fairque.protocol.service.aside import say  # noqa: PLC0415
+        from fairque.protocol.service.exit_message import exit_message  # noqa: PLC0415
         from fairque.protocol.service.exits import exit_code  # noqa: PLC0415
-        from fairque.protocol.service.refusal import refusal  # noqa: PLC0415
 
         if not isinstance(error, FairqueError):
             raise
         program = (ctx.find_root().info_name or "").partition(" ")[0]
-        say(refusal(program, error))
+        say(exit_message(program, error))
         ctx.exit(exit_code(error))
 
 

@@ -59,7 +59,7 @@ class _Connection:
     until: float
     state: _State = _State.ASKING
     received: bytes = b""
-    left: memoryview = field(factory=lambda: memoryview(b""))
+    unsent: memoryview = field(factory=lambda: memoryview(b""))
 
 
 class Web:
@@ -200,7 +200,10 @@ class Web:
     def _make_room(self) -> None:
         """Drop the oldest connection, rather one that is not being answered."""
         idle = (_State.CLOSING, _State.ASKING)
-        oldest = next((one for one in self._connections if one.state in idle), next(iter(self._connections), None))
+        oldest = next(
+            (connection for connection in self._connections if connection.state in idle),
+            next(iter(self._connections), None),
+        )
         if oldest is not None:
             self._drop(oldest)
 
@@ -280,15 +283,15 @@ class Web:
         self._start_sending(connection, answer(status, f"{status.phrase}\n".encode(), headers, head=head))
 
     def _start_sending(self, connection: _Connection, data: bytes) -> None:
-        connection.left = memoryview(data)
+        connection.unsent = memoryview(data)
         connection.state, connection.until = _State.TAKING, monotonic() + _TAKING_SECONDS
         self._listen_for(connection, selectors.EVENT_WRITE)
         self._continue(connection)
 
     def _send(self, connection: _Connection) -> None:
-        sent = connection.socket.send(connection.left[:_CHUNK])
-        connection.left = connection.left[sent:]
-        if not connection.left:
+        sent = connection.socket.send(connection.unsent[:_CHUNK])
+        connection.unsent = connection.unsent[sent:]
+        if not connection.unsent:
             # The other side closes: if this side closed with unread data, the answer might be lost.
             connection.socket.shutdown(socket.SHUT_WR)
             connection.state, connection.until = _State.CLOSING, monotonic() + _CLOSING_SECONDS

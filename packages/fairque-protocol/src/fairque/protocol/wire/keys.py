@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import QUEUE_NAME
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 
 __all__ = ["QueueKeys", "check_queue_name"]
 
@@ -18,7 +18,9 @@ def check_queue_name(name: object) -> str:
         InvalidArgument: It has other characters than ``A-Z a-z 0-9 _ . @ -``, or not 1 to 64 of them.
     """
     if not isinstance(name, str) or re.fullmatch(QUEUE_NAME, name) is None:
-        raise InvalidArgument([f"queue name {shown(name)} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"])
+        raise InvalidArgument(
+            [f"queue name {safe_repr(name)} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
+        )
     return name
 
 

@@ -16,7 +16,7 @@ from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, schedule_from_fields, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task, from_fields
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.codec import decode_backoff, encode_backoff, encode_task
 
 __all__ = [
@@ -113,7 +113,7 @@ def decode_schedule(data: bytes, *, paused: bool | None = None) -> Schedule:
             **known,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"its definition cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
+        raise ProtocolError(f"its definition cannot be read ({safe_repr(error, 200)}): {data[:200]!r}") from error
 
 
 def timing_digest(schedule: Schedule) -> str:
@@ -123,7 +123,7 @@ def timing_digest(schedule: Schedule) -> str:
 
 def schedule_problems(schedule: Schedule) -> list[str]:
     """Return all problems of a schedule, except those that need knowledge of cron, time zones and functions."""
-    name = f"schedule {shown(schedule.schedule_id, 110)}"
+    name = f"schedule {safe_repr(schedule.schedule_id, 110)}"
     problems = [*_times(schedule), *_numbers(schedule), *_choices(schedule), *_task(schedule)]
     if not problems:
         try:
@@ -138,7 +138,7 @@ def id_problems(value: object) -> list[str]:
     """Return the problems of the id of a schedule."""
     problem = id_problem(value, "the id of a schedule")
     if problem is None and len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
-        problem = f"the id of a schedule {shown(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
+        problem = f"the id of a schedule {safe_repr(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
     return [] if problem is None else [problem]
 
 
@@ -149,13 +149,13 @@ def _times(schedule: Any) -> Iterator[str]:
         found = " and ".join(name.removesuffix("_ms") for name in given) or "none of them"
         yield f"give one of cron, every and at, to say when; found {found}"
     if schedule.cron is not None and not isinstance(schedule.cron, str):
-        yield f"cron must be a string such as '0 3 * * *', not {shown(schedule.cron)}"
+        yield f"cron must be a string such as '0 3 * * *', not {safe_repr(schedule.cron)}"
     if not isinstance(schedule.timezone, str):
-        yield f"timezone must be a name such as 'Europe/Berlin', not {shown(schedule.timezone)}"
+        yield f"timezone must be a name such as 'Europe/Berlin', not {safe_repr(schedule.timezone)}"
     moments = {name: getattr(schedule, f"{name}_ms") for name in ("at", "start", "end")}
     for name, value in moments.items():
         if value is not None and (type(value) is not int or not 0 <= value <= _LATEST):
-            yield f"{name} must be a datetime with a time zone, not {shown(value)}"
+            yield f"{name} must be a datetime with a time zone, not {safe_repr(value)}"
     start, end = moments["start"], moments["end"]
     if type(start) is int and type(end) is int and end < start:
         yield f"end is before start, by {(start - end) / 1000:g} s: it could never fire"
@@ -172,36 +172,37 @@ def _numbers(schedule: Any) -> Iterator[str]:
         if type(value) is int and least <= value <= most:
             continue
         if public_name:
-            found = f"{value / 1000:g}" if type(value) is int and abs(value) < LONGEST_MS else shown(value)
+            found = f"{value / 1000:g}" if type(value) is int and abs(value) < LONGEST_MS else safe_repr(value)
             whole = ", of whole milliseconds" if name == "every_ms" else ""
             limits = f"from {least / 1000:g} to {most // 1000:,}{whole}"
             yield f"{public_name} must be a number of seconds {limits}, not {found}"
         else:
-            yield f"{name} must be a whole number from {least:,} to {most:,}, not {shown(value)}"
+            yield f"{name} must be a whole number from {least:,} to {most:,}, not {safe_repr(value)}"
 
 
 def _choices(schedule: Any) -> Iterator[str]:
     for name, choices in _CHOICES.items():
         value = getattr(schedule, name)
         if value not in choices:
-            yield f"{name} must be one of {', '.join(choices)}, not {shown(value)}"
+            yield f"{name} must be one of {', '.join(choices)}, not {safe_repr(value)}"
     if schedule.paused not in (None, True, False):
-        yield f"paused must be True, False or None, not {shown(schedule.paused)}"
+        yield f"paused must be True, False or None, not {safe_repr(schedule.paused)}"
 
 
 def _task(schedule: Any) -> Iterator[str]:
     task = schedule.task
     if not isinstance(task, Task):
-        yield f"task must be a task, such as function.task(...), not {shown(task)}"
+        yield f"task must be a task, such as function.task(...), not {safe_repr(task)}"
         return
     if task.user_id is None:
         yield "its task has no user_id: whose share of the workers does it use?"
     if not is_generated_id(task.task_id):
-        yield f"its task has the id {shown(task.task_id)}: each run has a separate task with its own id"
+        yield f"its task has the id {safe_repr(task.task_id)}: each run has a separate task with its own id"
     if task.delay_ms or task.execute_at is not None:
         yield "its task has a delay or a time (at): the schedule says when"
     if task.dedup_key is not None:
-        yield f"its task has the dedup_key {shown(task.dedup_key)}: runs have ids; overlap='skip' keeps one at a time"
+        key = safe_repr(task.dedup_key)
+        yield f"its task has the dedup_key {key}: runs have ids; overlap='skip' keeps one at a time"
     if task.depends_on or extract_outputs(task.args, task.kwargs)[2]:
         yield "its task has dependencies, which a run cannot have: let a task of the schedule push them"
         return

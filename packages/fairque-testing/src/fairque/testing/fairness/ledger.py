@@ -16,7 +16,7 @@ from attrs import define, field
 from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.testing.fairness.clock import QueueClock
 from fairque.testing.fairness.order import FairOrder, Units
 from fairque.testing.fairness.records import ModelTask, User, UserSettings
@@ -69,7 +69,7 @@ class FairLedger(FairOrder):
     @units.default
     def _units_of_mode(self) -> Units:
         if self.cost_mode not in _UNITS:
-            raise InvalidArgument([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
+            raise InvalidArgument([f"cost_mode must be 'time' or 'count', not {safe_repr(self.cost_mode)}"])
         return _UNITS[self.cost_mode]
 
     # Charging.

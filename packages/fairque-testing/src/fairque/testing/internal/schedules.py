@@ -10,7 +10,7 @@ from fairque.protocol.model.task import Task, from_fields, with_fields
 
 __all__ = ["stored_schedule", "stored_schedule_with"]
 
-_OF_TASK = {one.name for one in fields(Task)}
+_OF_TASK = {attribute.name for attribute in fields(Task)}
 _MOMENTS = {"at": "at_ms", "start": "start_ms", "end": "end_ms"}
 
 

@@ -110,9 +110,9 @@ class Inputs:
         found: list[StoredOutputs] = []
         sizes: list[tuple[str, int]] = []
         while rest := task_ids[len(found) :]:
-            for left in self.read(reader, rest):
+            for stored in self.read(reader, rest):
                 task_id = task_ids[len(found)]
-                found.append(_needed(left, *wanted[task_id]))
+                found.append(_needed(stored, *wanted[task_id]))
                 sizes.append((task_id, len(found[-1].result) + len(found[-1].xcom)))
             # Before the next part, so that never more than the limit and one part is held.
             if sum(size for _, size in sizes) > self._limit:
@@ -120,9 +120,9 @@ class Inputs:
         return found
 
 
-def _needed(left: StoredOutputs, result: bool, values: bool) -> StoredOutputs:  # noqa: FBT001 - the two parts, in their order
-    finished = left.state is TaskState.FINISHED
-    return evolve(left, result=left.result if result and finished else b"", xcom=left.xcom if values else b"")
+def _needed(stored: StoredOutputs, result: bool, values: bool) -> StoredOutputs:  # noqa: FBT001 - the two parts, in their order
+    finished = stored.state is TaskState.FINISHED
+    return evolve(stored, result=stored.result if result and finished else b"", xcom=stored.xcom if values else b"")
 
 
 def _too_large(reader: str, limit: int, sizes: Sequence[tuple[str, int]], tasks: int) -> InputsTooLarge:

@@ -57,7 +57,7 @@ class Watch:
 
     def step(self) -> None:
         """Act on deadlines that have passed, and rest until the next one."""
-        self._alarm.begin_look()
+        self._alarm.begin_check()
         pause = self._look()
         self._alarm.until = clock.monotonic() + pause
         # Checked again, since the ring of `stop` may have been cleared.

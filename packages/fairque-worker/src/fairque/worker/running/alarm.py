@@ -25,7 +25,7 @@ class Alarm:
         """Wait at most so many seconds for a ring; for the watch."""
         self._rung.wait(seconds)
 
-    def begin_look(self) -> None:
+    def begin_check(self) -> None:
         """Note that tasks that start from now on may be missed, and so have to ring; for the watch."""
         self._rung.clear()
         self.until = math.inf

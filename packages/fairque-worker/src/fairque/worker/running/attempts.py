@@ -10,7 +10,7 @@ from fairque.protocol.model.task import Task
 from fairque.worker.attempt import returned, us_since
 from fairque.worker.handling.handler import TaskHandler
 from fairque.worker.handling.inputs import Inputs
-from fairque.worker.jobs import Ending, Failure, Job, let_go
+from fairque.worker.jobs import Ending, Failure, Job, drop_user_objects
 from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.contexts import Contexts
 from fairque.worker.running.places import Places
@@ -78,11 +78,11 @@ class Attempts:
 
     def returned(self, job: Job, value: Any, started: float) -> Ending:
         """Return the ending of an attempt that returned a value; call it where the attempt ran."""
-        return self._released(returned(job, value, self._result_limit, started))
+        return self._without_user_objects(returned(job, value, self._result_limit, started))
 
     def raised(self, job: Job, error: BaseException, started: float) -> Ending:
         """Return the ending of an attempt that raised; call it where the attempt ran."""
-        return self._released(Failure(job, error, us_since(started)))
+        return self._without_user_objects(Failure(job, error, us_since(started)))
 
     def end(self, ending: Ending, on_end: Callable[[Ending], None] | None = None) -> bool:
         """Report an ending, unless the attempt was given up before; return whether it was reported."""
@@ -91,7 +91,7 @@ class Attempts:
         (on_end or self._on_end)(ending)
         return True
 
-    def _released(self, ending: Ending) -> Ending:
+    def _without_user_objects(self, ending: Ending) -> Ending:
         if not isinstance(ending, self._kept):
-            let_go(ending)
+            drop_user_objects(ending)
         return ending

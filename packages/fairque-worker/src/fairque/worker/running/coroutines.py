@@ -14,7 +14,7 @@ from fairque.worker.attempt import drop, late_error
 from fairque.worker.jobs import GivenBack, Job
 from fairque.worker.running.attempts import Attempts
 from fairque.worker.running.loop import Attempt
-from fairque.worker.running.loop_host import Loops
+from fairque.worker.running.loops import Loops
 from fairque.worker.running.places import Places
 from fairque.worker.running.threads import Slot
 
@@ -33,7 +33,7 @@ class Coroutines:
         loops: The event loops.
         group: How many attempts begin together at most.
         cancel_timeout: Seconds that a coroutine may clean up after its timeout.
-        on_left: Called when an attempt has ended and left calls in threads behind.
+        on_calls_continue: Called when an attempt has ended and left calls in threads behind.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Coroutines:
         *,
         group: int,
         cancel_timeout: float,
-        on_left: Callable[[], None],
+        on_calls_continue: Callable[[], None],
     ) -> None:
         self._attempts = attempts
         self._places = places
         self._loops = loops
         self._group = group
         self._cancel_timeout = cancel_timeout
-        self._on_left = on_left
+        self._on_calls_continue = on_calls_continue
 
     def begin_all(self, jobs: Sequence[Job]) -> None:
         """Begin attempts straight on the loop: their tasks are decoded, and only create coroutines."""
@@ -69,7 +69,7 @@ class Coroutines:
             attempt.loop.call(attempt.begin)
         except (RuntimeError, OSError, MemoryError) as error:
             drop(awaitable)
-            self._refuse(job, error)
+            self._give_back(job, error)
             return
         job.stop.when_given(attempt.cancel)
 
@@ -96,10 +96,10 @@ class Coroutines:
         begun: list[Attempt] = []
         for job in jobs:
             try:
-                attempt = self._decoded(job)
+                attempt = self._prepare(job)
             except (RuntimeError, OSError, MemoryError) as error:
                 self._places.add(job)
-                self._refuse(job, error)
+                self._give_back(job, error)
                 continue
             self._places.add(job, attempt)
             begun.append(attempt)
@@ -111,18 +111,18 @@ class Coroutines:
                 try:
                     attempt.begin()
                 except Exception as error:  # noqa: BLE001 - the others begin anyway
-                    self._refuse(attempt.job, error)
+                    self._give_back(attempt.job, error)
 
         try:
             begun[0].loop.call(begin)
         except RuntimeError as error:
             for attempt in begun:
-                self._refuse(attempt.job, error)
+                self._give_back(attempt.job, error)
             return
         for attempt in begun:
             attempt.job.stop.when_given(attempt.cancel)
 
-    def _decoded(self, job: Job) -> Attempt:
+    def _prepare(self, job: Job) -> Attempt:
         task = job.task
         if task is None:
             raise RuntimeError("the task of the job is not decoded")
@@ -141,7 +141,7 @@ class Coroutines:
 
     def _on_end(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         job, started = attempt.job, attempt.started
-        calls_continue = attempt.loop.helpers.leave(context_here())
+        calls_continue = attempt.loop.to_thread_pool.note_end(context_here())
         if attempt.overdue:
             late = late_error(job, "it was canceled")
             late.__cause__ = error
@@ -149,7 +149,7 @@ class Coroutines:
         attempts = self._attempts
         attempts.end(attempts.returned(job, value, started) if error is None else attempts.raised(job, error, started))
         if calls_continue:
-            self._on_left()
+            self._on_calls_continue()
 
-    def _refuse(self, job: Job, error: BaseException) -> None:
+    def _give_back(self, job: Job, error: BaseException) -> None:
         self._attempts.end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))

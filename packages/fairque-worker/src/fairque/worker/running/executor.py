@@ -28,10 +28,10 @@ from fairque.worker.running.coroutines import Coroutines
 from fairque.worker.running.in_children import InChildren
 from fairque.worker.running.lane import Lanes
 from fairque.worker.running.loop import Attempt
-from fairque.worker.running.loop_host import Loops
+from fairque.worker.running.loops import Loops
 from fairque.worker.running.places import Places
+from fairque.worker.running.short_functions import ShortFunctions
 from fairque.worker.running.threads import Slot, Threads
-from fairque.worker.running.usual import Usual
 
 __all__ = ["Executor"]
 
@@ -106,7 +106,7 @@ class Executor:
         self._abandoned: list[Slot | Attempt] = []
         self._loops = Loops(on_death, shared=shared)
         self._places = Places()
-        self._usual = Usual()
+        self._short_functions = ShortFunctions()
         self._has_lane = not kept
         self._lanes = Lanes(
             self._threads,
@@ -133,7 +133,7 @@ class Executor:
             self._loops,
             group=max(1, threads // 2),
             cancel_timeout=cancel_timeout,
-            on_left=self._check_abandoned,
+            on_calls_continue=self._check_abandoned,
         )
         self._in_children = InChildren(
             children,
@@ -149,12 +149,12 @@ class Executor:
     @property
     def abandoned(self) -> int:
         """How many attempts that could not be ended still run."""
-        return sum(not place.ended for place in self._abandoned) + self._loops.left(self._cancel_timeout)
+        return sum(not place.ended for place in self._abandoned) + self._loops.count_abandoned(self._cancel_timeout)
 
-    def give(self, jobs: Iterable[Job]) -> None:
+    def submit_all(self, jobs: Iterable[Job]) -> None:
         """Run jobs, each where it costs least; if there can be no thread, they end as `GivenBack`.
 
-        One thread calls this, `watch` and `learn`.
+        One thread calls this, `watch` and `note_endings`.
         """
         short: list[Job] = []
         coroutines: list[Job] = []
@@ -169,7 +169,7 @@ class Executor:
             else:
                 self.submit(job)
         if short:
-            self._lanes.give(short)
+            self._lanes.add(short)
         if coroutines:
             self._coroutines.begin_all(coroutines)
 
@@ -181,12 +181,12 @@ class Executor:
         """
         return self._lanes.watch()
 
-    def learn(self, endings: Iterable[Ending]) -> None:
+    def note_endings(self, endings: Iterable[Ending]) -> None:
         """Note from how attempts ended which functions are usually short."""
         for ending in endings:
             job = ending.job
             if (job.in_lane or job.measured) and job.task is not None and job.task.func is not None:
-                self._usual.note(job.task.func, ending.ran_us, job.waited_us, in_lane=job.in_lane)
+                self._short_functions.note(job.task.func, ending.ran_us, job.waited_us, in_lane=job.in_lane)
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free."""
@@ -195,7 +195,7 @@ class Executor:
 
     def _submit(self, job: Job) -> None:
         if not self._threads.grow():
-            self._attempts.end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
+            self._attempts.end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, starts_nothing=True))
             return
         if self._threads.shortage:
             # Fewer threads than slots: earlier jobs may take forever, and other workers may have free threads.
@@ -221,8 +221,8 @@ class Executor:
         # Hooks take threads, and without enough threads each job waits on its own.
         if func is None or not self._has_lane or self._threads.shortage:
             return False
-        job.measured = self._usual.measures(func)
-        return self._usual.is_short(func)
+        job.measured = self._short_functions.measures(func)
+        return self._short_functions.is_short(func)
 
     def run_here(self, job: Job) -> None:
         """Run a job in this thread; if it is a coroutine, it continues after the return."""
@@ -255,13 +255,13 @@ class Executor:
         held, place = self._places.take_thread(job)
         if held and place is None:
             why = self._threads.shortage or "all threads are busy"
-            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
+            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, starts_nothing=True))
         elif isinstance(place, Slot):
             self._threads.replace(place)
-            self._leave(job, place, "a thread cannot be interrupted, so it continues, and its result is ignored")
+            self._abandon(job, place, "a thread cannot be interrupted, so it continues, and its result is ignored")
         elif isinstance(place, Attempt):
             if self._coroutines.enforce(job, place):
-                self._leave(job, place, "it was canceled, but continues, and its result is ignored")
+                self._abandon(job, place, "it was canceled, but continues, and its result is ignored")
         elif place is not None:
             if (context := job.context) and context.seconds_left <= 0:
                 job.request_stop(StopReason.TIMEOUT)
@@ -307,7 +307,7 @@ class Executor:
     def _on_long(self, job: Job) -> None:
         """Note that a task has held up others."""
         if job.task is not None and job.task.func is not None:
-            self._usual.lengthen(job.task.func)
+            self._short_functions.mark_long(job.task.func)
 
     def _recover(self) -> None:
         """Queue all attempts again that wait for a thread, since one may be lost; the first claim of each counts."""
@@ -320,7 +320,7 @@ class Executor:
         started = clock.monotonic()
         try:
             context = self._attempts.contexts.fresh()
-            outcome = context.run(self._attempted, job, slot, started)
+            outcome = context.run(self._run_attempt, job, slot, started)
             if isinstance(outcome, Later):
                 self._coroutines.move(job, slot, outcome.awaitable, started, context)
                 return
@@ -333,11 +333,11 @@ class Executor:
                 GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS)
             )
 
-    def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+    def _run_attempt(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         pid = os.getpid()
         ending: Ending | Later
         try:
-            ending = self._tried(job, slot, started)
+            ending = self._handle(job, slot, started)
         except Unstarted as unstarted:
             ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
@@ -347,7 +347,7 @@ class Executor:
         end_if_copy(pid)
         return ending
 
-    def _tried(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+    def _handle(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         if not job.lease.held():
             raise LeaseLost(job.granted.task_id)
         task = job.task = job.task or task_of(job.granted)
@@ -358,13 +358,13 @@ class Executor:
         # A child does this itself.
         task = job.task = self._inputs.filled(task)
         set_current_context(context)
-        handle = partial(self._measured, job) if job.measured else self._handler.handle
+        handle = partial(self._handle_measured, job) if job.measured else self._handler.handle
         value = handle(task, context)
         if type(value) not in _VALUES and inspect.isawaitable(value):
             return Later(value)
         return self._attempts.returned(job, value, started)
 
-    def _measured(self, job: Job, task: Task[Any], context: TaskContext) -> Any:
+    def _handle_measured(self, job: Job, task: Task[Any], context: TaskContext) -> Any:
         """Run a task, and note for how long its thread has not computed in the meantime."""
         began, computed = clock.monotonic(), clock.thread_seconds()
         value = self._handler.handle(task, context)
@@ -372,7 +372,7 @@ class Executor:
         job.waited_us = max(0.0, clock.monotonic() - began - computed) * 1_000_000
         return value
 
-    def _leave(self, job: Job, place: Slot | Attempt, end: str) -> None:
+    def _abandon(self, job: Job, place: Slot | Attempt, end: str) -> None:
         """Report the timeout of an attempt that cannot be ended."""
         job.request_stop(StopReason.TIMEOUT)
         self._abandoned = [other for other in self._abandoned if not other.ended]

@@ -52,7 +52,7 @@ class Lane:
         *,
         most: int,
     ) -> None:
-        self._short = short
+        self._queue = short
         self._attempt = attempt
         self._announce = announce
         self._recover = recover
@@ -63,8 +63,8 @@ class Lane:
         self.retired = False
         # Holds one element while no thread is in the lane. Whoever takes it starts one, or stays.
         self._vacant: deque[None] = deque([None], maxlen=1)
-        self._unsaid = 0
-        self._said_at = 0.0
+        self._unannounced = 0
+        self._announced_at = 0.0
 
     @property
     def vacant(self) -> bool:
@@ -82,7 +82,7 @@ class Lane:
     def run(self, slot: Slot) -> None:
         """Run tasks until there are none, or until the lane is retired; the thread has the right of `enter`."""
         pid = os.getpid()
-        self._said_at = clock.monotonic()
+        self._announced_at = clock.monotonic()
         while True:
             try:
                 while self.step(slot):
@@ -98,49 +98,49 @@ class Lane:
     def step(self, slot: Slot) -> bool:
         """Run the next task; return whether to continue."""
         if self.retired:
-            self._say()
+            self._announce_endings()
             return False
         if slot.given_up:
             self._pass_on()
             return False
         job = self.take()
         if job is None:
-            return self._stays()
+            return self._stay_or_leave()
         self._attempt(job, slot)
         self.current = None
         slot.restore()
-        self._unsaid += 1
-        if self._unsaid >= self._most or clock.monotonic() - self._said_at >= _ANNOUNCE_SECONDS:
-            self._say()
+        self._unannounced += 1
+        if self._unannounced >= self._most or clock.monotonic() - self._announced_at >= _ANNOUNCE_SECONDS:
+            self._announce_endings()
         return True
 
     def take(self) -> Job | None:
         """Take the next task out of the queue: only the thread that has taken it runs it."""
         try:
-            job = self._short.popleft()
+            job = self._queue.popleft()
         except IndexError:
             return None
         self.current = job
         self.begun += 1
         return job
 
-    def _stays(self) -> bool:
+    def _stay_or_leave(self) -> bool:
         """Leave the lane, since the queue is empty, unless a task has been added in the meantime."""
-        self._say()
+        self._announce_endings()
         self._vacant.append(None)
-        return bool(self._short) and self.enter()
+        return bool(self._queue) and self.enter()
 
     def _pass_on(self) -> None:
         """Leave the lane to another thread, since this one was replaced."""
-        self._say()
+        self._announce_endings()
         self._vacant.append(None)
-        if self._short and self.enter():
+        if self._queue and self.enter():
             self._put(self.run)
 
-    def _say(self) -> None:
-        if self._unsaid:
-            self._unsaid = 0
-            self._said_at = clock.monotonic()
+    def _announce_endings(self) -> None:
+        if self._unannounced:
+            self._unannounced = 0
+            self._announced_at = clock.monotonic()
             self._announce()
 
 
@@ -175,14 +175,14 @@ class Lanes:
         self._most = most
         self._run_alone = run_alone
         self._on_long = on_long
-        self._short: deque[Job] = deque()
+        self._queue: deque[Job] = deque()
         self._lane: Lane | None = None
         # The last task of the lane that was seen, and when for the first time.
         self._seen, self._seen_at = 0, 0.0
 
-    def give(self, jobs: Iterable[Job]) -> None:
+    def add(self, jobs: Iterable[Job]) -> None:
         """Run tasks that are usually short."""
-        self._short.extend(jobs)
+        self._queue.extend(jobs)
         self._serve()
 
     def watch(self) -> float:
@@ -200,8 +200,8 @@ class Lanes:
             return STUCK_SECONDS
         job = lane.current
         # Without a task it waits for a thread.
-        if (left := self._seen_at + (_UNSERVED_SECONDS if job is None else STUCK_SECONDS) - now) > 0:
-            return min(left, STUCK_SECONDS)
+        if (seconds := self._seen_at + (_UNSERVED_SECONDS if job is None else STUCK_SECONDS) - now) > 0:
+            return min(seconds, STUCK_SECONDS)
         self._retire(lane, job)
         return STUCK_SECONDS if self._lane is not None else math.inf
 
@@ -218,7 +218,7 @@ class Lanes:
             if self._threads.shortage or other.task is None or other.task.func == func:
                 self._run_alone(other)
             else:
-                self._short.append(other)
+                self._queue.append(other)
         self._serve()
 
     def _drained(self) -> list[Job]:
@@ -226,18 +226,18 @@ class Lanes:
         jobs: list[Job] = []
         with suppress(IndexError):
             while True:
-                jobs.append(self._short.popleft())
+                jobs.append(self._queue.popleft())
         return jobs
 
     def _serve(self) -> None:
-        if not self._short:
+        if not self._queue:
             return
         if self._lane is None:
             if not self._threads.grow():
                 for job in self._drained():
                     self._run_alone(job)
                 return
-            parts = self._short, self._attempt, self._announce, self._recover, self._threads.put
+            parts = self._queue, self._attempt, self._announce, self._recover, self._threads.put
             self._lane = Lane(*parts, most=self._most)
             self._seen, self._seen_at = 0, clock.monotonic()
         if self._lane.enter():

@@ -18,12 +18,12 @@ from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
 from fairque.worker.jobs import Job
 from fairque.worker.running.thread_state import ThreadState
-from fairque.worker.running.to_thread import Helpers
+from fairque.worker.running.to_thread import ToThreadPool
 
 __all__ = ["Attempt", "Loop"]
 
 #: Methods that would change the loop for all tasks on it. `stop` is not among them: the loop continues at once.
-_FOR_ALL = (
+_CHANGES_FOR_ALL = (
     "set_task_factory",
     "set_exception_handler",
     "set_default_executor",
@@ -42,7 +42,7 @@ class Loop:
 
     Attributes:
         changed: Whether a task has changed the loop, if it is not shared.
-        helpers: The threads of `asyncio.to_thread`.
+        to_thread_pool: The threads of `asyncio.to_thread`.
     """
 
     def __init__(self, on_death: Callable[[str, BaseException], None], *, shared: bool = True) -> None:
@@ -54,9 +54,9 @@ class Loop:
         with suppress(AttributeError):
             self._loop.time = clock.monotonic  # type: ignore[method-assign]
         # Calls that a coroutine passes to a thread must not continue in a copy of this process either.
-        self.helpers = Helpers()
-        self._loop.set_default_executor(self.helpers)
-        for name in _FOR_ALL:
+        self.to_thread_pool = ToThreadPool()
+        self._loop.set_default_executor(self.to_thread_pool)
+        for name in _CHANGES_FOR_ALL:
             with suppress(AttributeError):
                 setattr(self._loop, name, partial(self._change, name, None if shared else getattr(self._loop, name)))
         self._state: ThreadState | None = None

@@ -12,7 +12,7 @@ from fairque.protocol.service.threads import restore_thread_defaults
 
 __all__ = ["ThreadState"]
 
-_OfGenerators: TypeAlias = Callable[[AsyncGenerator[Any, Any]], None] | None
+_GeneratorHook: TypeAlias = Callable[[AsyncGenerator[Any, Any]], None] | None
 
 
 @frozen
@@ -30,8 +30,8 @@ class ThreadState:
 
     trace: Any
     profile: Any
-    first_iteration: _OfGenerators
-    finalizer: _OfGenerators
+    first_iteration: _GeneratorHook
+    finalizer: _GeneratorHook
     origin_depth: int
     name: str
 

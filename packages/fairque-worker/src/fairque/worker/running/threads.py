@@ -56,7 +56,7 @@ class Slot:
 Work: TypeAlias = Callable[[Slot], None]
 
 
-class _Line:
+class _WorkQueue:
     """The queue of work. None is lost to an exception that user code raises in a thread that waits here.
 
     `PyThreadState_SetAsyncExc`, which libraries use for timeouts of threads, does that: a late one hits whatever the
@@ -107,7 +107,7 @@ class Threads(ThreadPoolExecutor):
         self.shortage = ""
         self._count, self._most = count, count + spare
         self._name, self._numbers = name, counted()
-        self._waiting = _Line()
+        self._waiting = _WorkQueue()
         self._slots: dict[Slot, threading.Thread] = {}
         # Those that are not given up.
         self._begun = 0
@@ -118,7 +118,7 @@ class Threads(ThreadPoolExecutor):
 
     def start_over(self) -> None:
         """Drop all work in a forked child, which has none of the threads."""
-        self._waiting = _Line()
+        self._waiting = _WorkQueue()
         self._guard = threading.Lock()
         self._over = True
 

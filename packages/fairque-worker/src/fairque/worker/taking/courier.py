@@ -87,7 +87,7 @@ class Courier:
             self._outbox,
             takes=self._takes,
             on_popped=self._on_popped,
-            on_ended=executor.learn,
+            on_ended=executor.note_endings,
         )
         # The request for whose answer it has begun to sleep.
         self._awaited: object = None
@@ -169,7 +169,7 @@ class Courier:
         except FairqueError as error:
             log.warning("the queue cannot be used now: trying again", error=str(error))
             exchange.distrust()
-            exchange.outlook.hungry = True
+            exchange.outlook.expects_tasks = True
             exchange.outlook.paused_until = clock.monotonic() + _RECONNECT_SECONDS
 
     def _do(self, action: Action) -> None:
@@ -198,19 +198,19 @@ class Courier:
             endings=len(exchange.endings),
             held=exchange.held,
             free=exchange.free,
-            flying=trip is not None and not trip.waits,
+            in_flight=trip is not None and not trip.waits,
             waiting=trip is not None and trip.waits,
             interrupted=trip is not None and trip.interrupted,
-            hungry=outlook.hungry,
+            expects_tasks=outlook.expects_tasks,
             current=outlook.current,
             more=outlook.more,
             hooks=self._outbox.hooks,
             postponed=outlook.postponed,
-            brisk=self._executor.watch() < math.inf,
+            short_tasks_run=self._executor.watch() < math.inf,
         )
 
     def _takes(self) -> bool:
-        return self._phases.takes and clock.monotonic() >= self._exchange.outlook.crippled_until
+        return self._phases.takes and clock.monotonic() >= self._exchange.outlook.starts_nothing_until
 
     def _on_popped(self, popped: Popped, held_until: float) -> None:
         """Start the tasks that a pop returned."""
@@ -222,28 +222,28 @@ class Courier:
         self._metrics.taken(len(jobs))
         for job in jobs:
             self.book.hold(job)
-        self._executor.give(jobs)
+        self._executor.submit_all(jobs)
 
     def _sleep(self, seconds: float) -> bool:
         """Sleep until a ring or an answer, or for ``seconds``; return whether there was an answer, on which it acts."""
         exchange, now = self._exchange, clock.monotonic()
-        trip, look_after = exchange.trip, self._executor.watch()
-        seconds = min(seconds, look_after)
+        trip, next_watch = exchange.trip, self._executor.watch()
+        seconds = min(seconds, next_watch)
         if trip is not None:
-            seconds = min(seconds, max(0.0, trip.lands_at - now))
-        if (crippled := exchange.outlook.crippled_until - now) > 0:
-            seconds = min(seconds, crippled)
+            seconds = min(seconds, max(0.0, trip.overdue_at - now))
+        if (blocked := exchange.outlook.starts_nothing_until - now) > 0:
+            seconds = min(seconds, blocked)
         self.service.rests(seconds)
         first, self._awaited = trip is not self._awaited, trip
         # While short tasks run they need the interpreter more than this thread does: it waits until they announce
         # their endings, or for too long, and then for the answer, which usually has arrived.
-        if trip is None or (first and not trip.waits and look_after < math.inf):
+        if trip is None or (first and not trip.waits and next_watch < math.inf):
             self._bell.sleep(seconds)
             return False
         arrived = self._bell.sleep(seconds, exchange.line)
-        if not arrived and clock.monotonic() < trip.lands_at:
+        if not arrived and clock.monotonic() < trip.overdue_at:
             return False
-        exchange.land(0.0 if trip.waits or not arrived else None)
+        exchange.receive(0.0 if trip.waits or not arrived else None)
         return True
 
     def _wind_up(self) -> None:
@@ -251,10 +251,10 @@ class Courier:
         exchange = self._exchange
         with suppress(FairqueError):
             exchange.interrupt()
-        # More than once, since the next request departs before the answer of the last one is acted upon.
+        # More than once, since the next request is sent before the answer of the last one is acted upon.
         while exchange.trip is not None:
             with suppress(FairqueError):
-                exchange.land()
+                exchange.receive()
         with suppress(FairqueError):
             if exchange.outlook.answer_lost:
                 self._give_back(self._consumer.pop(1))

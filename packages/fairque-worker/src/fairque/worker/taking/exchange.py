@@ -15,7 +15,7 @@ from fairque.worker.taking.outbox import Outbox
 from fairque.worker.taking.outlook import Outlook
 from fairque.worker.taking.reporter import Report, Reporter
 from fairque.worker.taking.trip import Trip
-from fairque.worker.taking.turn import portion
+from fairque.worker.taking.turn import count_to_report
 
 __all__ = ["LONGEST_WAIT_SECONDS", "Exchange"]
 
@@ -28,7 +28,7 @@ _BATCH = 100
 class Exchange:
     """Sends requests and acts on their answers; only the thread of the courier calls its methods.
 
-    A request departs, and its answers land later: meanwhile tasks run. After a lost answer the same request is sent
+    A request is sent, and its answers are read later: meanwhile tasks run. After a lost answer the same request is sent
     again, with the same claim and tokens, so that it has the same effect.
 
     Args:
@@ -45,7 +45,7 @@ class Exchange:
         outlook: What is known about the queue.
         endings: What is still to be reported.
         trip: The request under way.
-        line: The connection on which requests depart.
+        line: The connection on which requests are sent.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Exchange:
         self.endings: list[Ending] = []
         self.trip: Trip | None = None
         self.line: WaitLine[Popped] = WaitLine(consumer.runner.settings)
-        # Whether requests may depart: only after the runner, which checks what the server allows, has made one.
-        self._departs = False
+        # Whether requests may be sent on it: only after the runner, which checks what the server allows, has made one.
+        self._may_send = False
 
     @property
     def held(self) -> int:
@@ -88,7 +88,7 @@ class Exchange:
 
     def distrust(self) -> None:
         """Make the next request by the runner, after an error."""
-        self._departs = False
+        self._may_send = False
 
     def outdate(self) -> None:
         """Note that something has happened that the answers of earlier pops do not reflect."""
@@ -108,21 +108,21 @@ class Exchange:
         for ending in endings:
             # Tasks that were given back or lost are not reported.
             if ending.job in self._book:
-                self._note(ending)
+                self._note_ending(ending)
             else:
                 self._reporter.drop(ending)
 
     def request(self, *, takes: bool) -> None:
-        """Report what has ended, and take tasks if ``takes``; the answers are for `land`, unless they have arrived.
+        """Report what has ended, and take tasks if ``takes``; the answers are for `receive`, unless they have arrived.
 
         Raises:
             FairqueError: It failed; nothing is lost.
         """
-        if self.trip is not None or not self._departs:
+        if self.trip is not None or not self._may_send:
             # Beside a wait, or after an error.
             self.call(min(self.free, MAX_POP_TASKS) if takes else 0)
         else:
-            self._depart(portion(len(self.endings), self.held) if takes else len(self.endings), takes=takes)
+            self._send(count_to_report(len(self.endings), self.held) if takes else len(self.endings), takes=takes)
 
     def call(self, count: int) -> None:
         """Report all endings, take up to ``count`` tasks (0: none), and act on the answers.
@@ -139,15 +139,15 @@ class Exchange:
                 raise
             self._report_one_by_one()
             return
-        self._departs = True
-        self._close(self.endings)
+        self._may_send = True
+        self._forget(self.endings)
         self.endings = []
         if popped is not None:
             # The pop came after the endings in the same request.
             self._settle(popped, count, held_until, current=True)
 
     def wait(self) -> None:
-        """Begin to wait for work; the answer is for `land`.
+        """Begin to wait for work; the answer is for `receive`.
 
         Raises:
             FairqueError: The request could not be sent.
@@ -168,7 +168,7 @@ class Exchange:
             self._consumer.interrupt()
             self.trip.interrupted = True
 
-    def land(self, seconds: float | None = None) -> None:
+    def receive(self, seconds: float | None = None) -> None:
         """Act on the answers of the request under way, if there is one.
 
         Args:
@@ -183,25 +183,25 @@ class Exchange:
         if trip.report is None:
             self.trip = None
             longest = self._consumer.runner.settings.socket_timeout
-            popped = self._consumer.land(self.line, longest if seconds is None else seconds)
+            popped = self._consumer.receive_wait(self.line, longest if seconds is None else seconds)
             self._settle(popped, trip.count, trip.held_until, current=trip.current)
         else:
-            self._land_report(trip, trip.report, seconds)
+            self._receive_report(trip, trip.report, seconds)
 
-    def _land_report(self, trip: Trip, report: Report, seconds: float | None) -> None:
+    def _receive_report(self, trip: Trip, report: Report, seconds: float | None) -> None:
         self._outbox.patient = False
         lost, failed = False, None
         try:
-            self._reporter.land(self.line, report, seconds)
+            self._reporter.receive(self.line, report, seconds)
             self.gather()
-            # The next request departs before the answers are decoded, so that the server works meanwhile.
+            # The next request is sent before the answers are decoded, so that the server works meanwhile.
             if self.endings and (granted := self._reporter.accept(report)) is not None:
                 others = self.held + granted
                 self.trip = None
                 takes = self._takes()
-                number = portion(len(self.endings), others) if takes else len(self.endings)
+                number = count_to_report(len(self.endings), others) if takes else len(self.endings)
                 try:
-                    lost = not self._depart(number, takes=takes, granted=granted, reported=len(trip.endings))
+                    lost = not self._send(number, takes=takes, granted=granted, reported=len(trip.endings))
                 except Exception as error:  # noqa: BLE001 - such as a shortage: what was granted has to be started
                     failed = error
             self.trip = None if self.trip is trip else self.trip
@@ -215,14 +215,14 @@ class Exchange:
                 raise
             self._report_one_by_one()
             return
-        self._close(trip.endings)
+        self._forget(trip.endings)
         if popped is not None:
             self._settle(popped, trip.count, trip.held_until, current=trip.current)
         self.outlook.answer_lost = self.outlook.answer_lost or lost
         if failed is not None:
             raise failed
 
-    def _depart(self, number: int, *, takes: bool, granted: int = 0, reported: int = 0) -> bool:
+    def _send(self, number: int, *, takes: bool, granted: int = 0, reported: int = 0) -> bool:
         """Send the first endings, and take as many tasks as are free then; do not wait for the answers.
 
         Args:
@@ -239,10 +239,10 @@ class Exchange:
         endings = self.endings[:number]
         held_until = self._held_until()
         try:
-            report = self._reporter.depart(self.line, endings, count)
+            report = self._reporter.send(self.line, endings, count)
         except FairqueError:
             # The runner makes the same request, and says what is wrong.
-            self._departs, self.outlook.answer_lost = False, self.outlook.answer_lost or count > 0
+            self._may_send, self.outlook.answer_lost = False, self.outlook.answer_lost or count > 0
             return False
         del self.endings[:number]
         self.trip = Trip(endings, count, held_until, self._overdue_at(0.0), report, current=not self.endings)
@@ -256,25 +256,25 @@ class Exchange:
     def _overdue_at(self, seconds: float) -> float:
         return clock.monotonic() + seconds + self._consumer.runner.settings.socket_timeout
 
-    def _note(self, ending: Ending) -> None:
+    def _note_ending(self, ending: Ending) -> None:
         self.outdate()
         if isinstance(ending, Failure) and ending.interrupted:
             # Not the task's fault, so not a failed attempt; the queue counts a lost worker when it reclaims the task.
-            log.warning("lease lost: the task is left to others", task_id=ending.job.granted.task_id)
+            log.warning("the lease was lost: another worker runs the task", task_id=ending.job.granted.task_id)
             self._metrics.ended(ending.job, "lost", ending.ran_us)
             self._book.forget(ending.job)
             self._reporter.drop(ending)
-            self.outlook.hungry = True
+            self.outlook.expects_tasks = True
         else:
             self.endings.append(ending)
-            if isinstance(ending, GivenBack) and ending.crippled:
-                self.outlook.crippled_until = clock.monotonic() + ending.pause_seconds
-                self.outlook.hungry = True
+            if isinstance(ending, GivenBack) and ending.starts_nothing:
+                self.outlook.starts_nothing_until = clock.monotonic() + ending.pause_seconds
+                self.outlook.expects_tasks = True
 
     def _report_one_by_one(self) -> None:
-        """Give up only those endings of a batch that the queue refuses: they would block the others forever."""
+        """Drop only those endings of a batch that the queue refuses: they would block the others forever."""
         # The tasks of the same round trip are granted, and the next pop returns them.
-        self.outlook.hungry = True
+        self.outlook.expects_tasks = True
         self.outdate()
         while self.endings:
             ending = self.endings[0]
@@ -282,20 +282,20 @@ class Exchange:
                 self._reporter.exchange([ending], 0)
             except ProtocolError as error:
                 log.error(
-                    "ending refused: it is given up, and the task runs again when its lease ends",
+                    "the queue refused an ending: it is dropped, and the task runs again when its lease ends",
                     task_id=ending.job.granted.task_id,
                     attempt=ending.job.granted.attempt,
                     error=str(error),
                 )
                 self._reporter.drop(ending)
-            self._close([ending])
+            self._forget([ending])
             del self.endings[0]
 
-    def _close(self, endings: Iterable[Ending]) -> None:
+    def _forget(self, endings: Iterable[Ending]) -> None:
         """Forget tasks whose endings were reported."""
         for ending in endings:
             self._book.forget(ending.job)
-            if isinstance(ending, GivenBack) and not ending.crippled:
+            if isinstance(ending, GivenBack) and not ending.starts_nothing:
                 # From now on: on the server, the pause has begun earlier.
                 until = clock.monotonic() + ending.pause_seconds
                 self.outlook.postponed_until = max(self.outlook.postponed_until, until)

@@ -17,24 +17,24 @@ class Outlook:
     """The knowledge of the courier, its only user. Times are on the monotonic clock.
 
     Attributes:
-        hungry: Whether a pop may return tasks at once, as far as is known.
+        expects_tasks: Whether a pop may return tasks at once, as far as is known.
         current: Whether the last answer reflects all endings and hooks.
         more: Whether that answer said that there may be more.
         wait_ms: How long to wait for work, without a wake-up.
         answer_lost: Whether a pop may have granted tasks in an answer that was lost; the next pop gets them.
         paused_until: Until when the queue is not asked, since it cannot be used.
-        crippled_until: Until when nothing is taken, since no thread can be started to run it.
+        starts_nothing_until: Until when nothing is taken, since no thread can be started to run it.
         postponed_until: When the last task that could not be started here may be taken again; minus infinity if there
             is none.
     """
 
-    hungry: bool = field(default=True, init=False)
+    expects_tasks: bool = field(default=True, init=False)
     current: bool = field(default=False, init=False)
     more: bool = field(default=True, init=False)
     wait_ms: int = field(default=0, init=False)
     answer_lost: bool = field(default=False, init=False)
     paused_until: float = field(default=-math.inf, init=False)
-    crippled_until: float = field(default=-math.inf, init=False)
+    starts_nothing_until: float = field(default=-math.inf, init=False)
     postponed_until: float = field(default=-math.inf, init=False)
 
     @property
@@ -60,7 +60,7 @@ class Outlook:
         """
         self.answer_lost = False
         self.more, self.current = popped.more, current
-        self.hungry = bool(popped.tasks) and (popped.more or len(popped.tasks) >= count)
+        self.expects_tasks = bool(popped.tasks) and (popped.more or len(popped.tasks) >= count)
         if popped.more:
             self.wait_ms = _LEAST_WAIT_MS
         elif popped.wait_ms is None:

@@ -23,7 +23,7 @@ from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer, Request
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import TaskHandler, hooked
-from fairque.worker.jobs import Ending, Failure, GivenBack, Success, let_go
+from fairque.worker.jobs import Ending, Failure, GivenBack, Success, drop_user_objects
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.processes.process import ChildDied
@@ -104,8 +104,8 @@ class Reporter:
         self._ask(report)
         return self.settle(report)
 
-    def depart(self, line: Line, endings: Sequence[Ending], count: int) -> Report:
-        """Do what `exchange` does, without waiting for the answers: they are for `land`, and then for `settle`.
+    def send(self, line: Line, endings: Sequence[Ending], count: int) -> Report:
+        """Do what `exchange` does, without waiting for the answers: they are for `receive`, and then for `settle`.
 
         Raises:
             FairqueError: As `exchange`.
@@ -114,11 +114,11 @@ class Reporter:
         line.send(report.request.calls)
         return report
 
-    def land(self, line: Line, report: Report, seconds: float | None = None) -> None:
+    def receive(self, line: Line, report: Report, seconds: float | None = None) -> None:
         """Wait for the answers to a report. If they are lost, it is sent again.
 
         Args:
-            line: The connection on which it has departed.
+            line: The connection on which it was sent.
             report: The report.
             seconds: How long to wait for the first answer; None for as long as a call may take.
 
@@ -215,7 +215,7 @@ class Reporter:
     def drop(self, ending: Ending) -> None:
         """Drop an ending that is not reported; if it still holds objects of user code, in one of the task threads."""
         if isinstance(ending, self._hooked):
-            self._call(partial(let_go, ending))
+            self._call(partial(drop_user_objects, ending))
 
     @staticmethod
     def _judge(failure: Failure) -> Decision:
@@ -235,7 +235,7 @@ class Reporter:
         # The text is for a task that was canceled in the meantime, and ends instead.
         error = self._described(back, ErrorText("GivenBack", back.why, ""), "canceled before it began")
         # A worker that cannot start anything takes nothing during the pause, but others may run the task at once.
-        pause_ms = 0 if back.crippled else round(back.pause_seconds * 1000)
+        pause_ms = 0 if back.starts_nothing else round(back.pause_seconds * 1000)
         return Failed(granted.task_id, granted.token, 0, "snooze", pause_ms, error)
 
     def _described(self, ending: Ending, error: ErrorText, reason: str) -> bytes:
@@ -259,7 +259,7 @@ class Reporter:
         if answer.code is Status.ALREADY and (not isinstance(ending, Success) or answer.state is TaskState.FINISHED):
             return True
         log.warning(
-            "ending refused: the lease was lost",
+            "the queue refused an ending: the lease was lost",
             task_id=ending.job.granted.task_id,
             attempt=ending.job.granted.attempt,
             state=str(answer.state),
@@ -317,7 +317,7 @@ class Reporter:
                 exception=error_traceback(error),
             )
         # Here and not in the courier, which also refers to it: user code such as `__del__` must not run there.
-        let_go(ending)
+        drop_user_objects(ending)
 
 
 def _outcome(decision: Decision, state: TaskState | None) -> str:

@@ -18,7 +18,7 @@ class Trip:
         endings: The endings that it reports.
         count: How many tasks it takes.
         held_until: Until when the worker holds these, unless it renews their leases.
-        lands_at: When the answers are overdue.
+        overdue_at: When the answers are overdue.
         report: The calls, and what to do with their answers; None for a wait.
         current: Whether the answer will reflect all endings and hooks so far.
         interrupted: Whether an end of the wait was requested.
@@ -27,7 +27,7 @@ class Trip:
     endings: Sequence[Ending]
     count: int
     held_until: float
-    lands_at: float
+    overdue_at: float
     report: Report | None = None
     current: bool = True
     interrupted: bool = False

@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-__all__ = ["Action", "View", "burst_is_over", "next_action", "portion"]
+__all__ = ["Action", "View", "burst_is_over", "count_to_report", "next_action"]
 
 #: From so many endings on, half of them are reported first if little else is held.
 _MANY = 8
@@ -20,15 +20,15 @@ class View:
         endings: How many endings are to be reported.
         held: How many other tasks are held.
         free: How many more could be held once the endings are reported.
-        flying: Whether a request is under way whose answer is expected at once.
+        in_flight: Whether a request is under way whose answer is expected at once.
         waiting: Whether a wait for work is under way.
         interrupted: Whether an end of that wait was requested.
-        hungry: Whether a pop may return tasks at once, as far as is known.
+        expects_tasks: Whether a pop may return tasks at once, as far as is known.
         current: Whether the last answer of a pop reflects all endings and hooks so far.
         more: Whether that answer said that there may be more.
         hooks: How many hooks run; they may push tasks.
         postponed: Whether a task that this worker could not start waits for its pause to end.
-        brisk: Whether short tasks run, so that the next ending comes at once.
+        short_tasks_run: Whether short tasks run, so that the next ending comes at once.
     """
 
     takes: bool
@@ -36,15 +36,15 @@ class View:
     endings: int
     held: int
     free: int
-    flying: bool
+    in_flight: bool
     waiting: bool
     interrupted: bool
-    hungry: bool
+    expects_tasks: bool
     current: bool
     more: bool
     hooks: int
     postponed: bool
-    brisk: bool
+    short_tasks_run: bool
 
 
 class Action(Enum):
@@ -69,18 +69,18 @@ class Action(Enum):
 
 def next_action(view: View) -> Action:
     """Return what to do next."""
-    if view.flying:
+    if view.in_flight:
         # Whatever ends in the meantime goes with the next request.
         return Action.SLEEP
     if view.waiting:
         return _beside_a_wait(view)
     if not view.takes or view.free <= 0:
         return Action.REPORT if view.endings else Action.SLEEP
-    if view.endings or view.hungry:
+    if view.endings or view.expects_tasks:
         return Action.TAKE
     if not view.burst or view.held:
         # Beside a wait their endings would take a round trip of their own.
-        return Action.SLEEP if view.brisk else Action.WAIT
+        return Action.SLEEP if view.short_tasks_run else Action.WAIT
     if not view.current:
         return Action.TAKE
     if view.more or view.postponed:
@@ -104,11 +104,13 @@ def burst_is_over(view: View) -> bool:
     That is the answer of a pop that the server ran after it had recorded the last ending of this worker, if nothing in
     this worker could have created work since. A timeout never decides.
     """
-    nothing_is_pending = not (view.held or view.endings or view.flying or view.waiting or view.hooks or view.postponed)
+    nothing_is_pending = not (
+        view.held or view.endings or view.in_flight or view.waiting or view.hooks or view.postponed
+    )
     return view.burst and nothing_is_pending and view.current and not view.more
 
 
-def portion(endings: int, held: int) -> int:
+def count_to_report(endings: int, held: int) -> int:
     """Return how many of the endings to report now, so that the server and this worker work at the same time.
 
     If most tasks have ended at once, the next ones come at once as well, and each would wait for the other in turn.

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from fairque.protocol.errors import CannotImport, RedisUnavailable
+from fairque.protocol.service.exit_message import exit_message
 from fairque.protocol.service.loading import import_module
-from fairque.protocol.service.refusal import refusal
 
 
 def said_of(name: str) -> str:
     with pytest.raises(CannotImport) as caught:
         import_module(name)
     sys.modules.pop(name, None)
-    return refusal("shop", caught.value)
+    return exit_message("shop", caught.value)
 
 
 def test_an_error_is_one_line() -> None:
-    assert refusal("shop", RedisUnavailable("it sleeps")) == "shop: it sleeps"
+    assert exit_message("shop", RedisUnavailable("it sleeps")) == "shop: it sleeps"
 
 
 def test_a_missing_module_is_one_line() -> None:

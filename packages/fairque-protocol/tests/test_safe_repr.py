@@ -12,7 +12,7 @@ from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import Backoff, Retry
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
-from fairque.protocol.showing import shown
+from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.schedules import schedule_problems
 from fairque.testing.fairness.records import settings_problems
 
@@ -28,9 +28,9 @@ VALUES: dict[str, Any] = {"unshown": Unshown(), "long": LONG, "long inside": [LO
 
 
 def test_a_value_that_cannot_be_shown_is_named_by_its_type() -> None:
-    assert shown(Unshown()) == "<Unshown that cannot be shown>"
-    assert shown(LONG) == "<int that cannot be shown>"
-    assert shown("a" * 100, 5) == "'aaaa"
+    assert safe_repr(Unshown()) == "<Unshown that cannot be shown>"
+    assert safe_repr(LONG) == "<int that cannot be shown>"
+    assert safe_repr("a" * 100, 5) == "'aaaa"
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())

@@ -1,9 +1,9 @@
-"""How a value that was refused is shown in the error: whatever it is, the error stays the one that was meant."""
+"""The text of a refused value in an error message: whatever the value is, making the text does not raise."""
 
-__all__ = ["shown"]
+__all__ = ["safe_repr"]
 
 
-def shown(value: object, most: int = 80) -> str:
+def safe_repr(value: object, most: int = 80) -> str:
     """Return the beginning of what stands for a value; its type where it cannot be shown, such as a very long number.
 
     Args:

@@ -12,21 +12,21 @@ from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.runners.causes import cause_of
 from fairque.protocol.runners.failures import unclear
 
-__all__ = ["visit", "visit_if_unclear"]
+__all__ = ["probe_address", "probe_if_unclear"]
 
 _LONGEST_SECONDS: Final = 1.0
 #: Seconds for a greeting: servers that refuse a connection send one, and so do most other protocols.
-_UNASKED_SECONDS: Final = 0.1
+_GREETING_SECONDS: Final = 0.1
 _SHOWN: Final = 60
 _ALERT: Final = b"\x15\x03"
 
 
-def visit_if_unclear(error: RedisError, settings: RedisSection) -> str:
+def probe_if_unclear(error: RedisError, settings: RedisSection) -> str:
     """Return what is at the address, for `Attempts`, if an error leaves that open."""
-    return visit(settings) if unclear(error) else ""
+    return probe_address(settings) if unclear(error) else ""
 
 
-def visit(settings: RedisSection) -> str:
+def probe_address(settings: RedisSection) -> str:
     """Connect once, send a PING, and return what was found, as a text for `cause_of`.
 
     Returns:
@@ -35,31 +35,31 @@ def visit(settings: RedisSection) -> str:
     if settings.url.startswith("embedded:"):
         return ""
     address = read_address(settings.url)
-    if address.tls and (refusal := _refusal_of_certificate(address, settings)):
+    if address.tls and (refusal := _certificate_refusal(address, settings)):
         return refusal
     try:
-        said = _said(address, settings)
+        received = _first_bytes(address, settings)
     except TimeoutError:
-        return "SEEN mute" if address.tls or not _speaks_tls(address, settings) else "SEEN tls"
+        return "FOUND mute" if address.tls or not _speaks_tls(address, settings) else "FOUND tls"
     except OSError:
         return ""
-    return _meaning(said, address, settings)
+    return _describe(received, address, settings)
 
 
-def _meaning(said: bytes, address: Address, settings: RedisSection) -> str:
-    line = said.partition(b"\r\n")[0].decode("ascii", "replace")
+def _describe(received: bytes, address: Address, settings: RedisSection) -> str:
+    line = received.partition(b"\r\n")[0].decode("ascii", "replace")
     if line.startswith(("+", "-")):
         if address.tls:
-            return "SEEN plain"
+            return "FOUND plain"
         return line[1:] if line.startswith("-") and cause_of(line[1:]) else ""
-    if said and not said.startswith(_ALERT):
-        return f"SEEN other {line[:_SHOWN]!r}"
+    if received and not received.startswith(_ALERT):
+        return f"FOUND other {line[:_SHOWN]!r}"
     if _speaks_tls(address, settings):
-        return "" if address.tls else "SEEN tls"
-    return "SEEN closed"
+        return "" if address.tls else "FOUND tls"
+    return "FOUND closed"
 
 
-def _said(address: Address, settings: RedisSection) -> bytes:
+def _first_bytes(address: Address, settings: RedisSection) -> bytes:
     """Return the first bytes that are received; empty if the other side closes instead.
 
     Raises:
@@ -67,13 +67,13 @@ def _said(address: Address, settings: RedisSection) -> bytes:
         OSError: There is no connection.
     """
     try:
-        connection = _connected(address, settings)
+        connection = _connect(address, settings)
     except TimeoutError as error:
         raise ConnectionError from error
     with connection:
         seconds = connection.gettimeout()
         try:
-            connection.settimeout(_UNASKED_SECONDS)
+            connection.settimeout(_GREETING_SECONDS)
             with contextlib.suppress(TimeoutError):
                 return connection.recv(1024)
             connection.settimeout(seconds)
@@ -83,7 +83,7 @@ def _said(address: Address, settings: RedisSection) -> bytes:
             return b""
 
 
-def _connected(address: Address, settings: RedisSection) -> socket.socket:
+def _connect(address: Address, settings: RedisSection) -> socket.socket:
     seconds = min(_LONGEST_SECONDS, settings.connect_timeout)
     if address.path:
         connection = socket.socket(socket.AF_UNIX)
@@ -99,8 +99,8 @@ def _connected(address: Address, settings: RedisSection) -> socket.socket:
     return connection
 
 
-def _refusal_of_certificate(address: Address, settings: RedisSection) -> str:
-    """Return what the server says of the client's certificate; empty if it is content.
+def _certificate_refusal(address: Address, settings: RedisSection) -> str:
+    """Return what the server says of the client's certificate; empty if it accepts it.
 
     In TLS 1.3 it says so only after the handshake. A connection that writes first may fail before it can read that.
     """
@@ -109,13 +109,13 @@ def _refusal_of_certificate(address: Address, settings: RedisSection) -> str:
     try:
         if certificate := options.get("ssl_certfile"):
             context.load_cert_chain(certificate, options.get("ssl_keyfile"), options.get("ssl_password") or "")
-        with _connected(address, settings) as connection, context.wrap_socket(connection) as encrypted:
-            encrypted.settimeout(_UNASKED_SECONDS)
+        with _connect(address, settings) as connection, context.wrap_socket(connection) as encrypted:
+            encrypted.settimeout(_GREETING_SECONDS)
             encrypted.recv(1)
     except ssl.SSLError as error:
-        said = f"TLS {error}"
-        cause = cause_of(said)
-        return said if cause is not None and cause.name == "certificate required" else ""
+        text = f"TLS {error}"
+        cause = cause_of(text)
+        return text if cause is not None and cause.name == "certificate required" else ""
     except (OSError, ValueError):
         return ""
     return ""
@@ -130,7 +130,7 @@ def _unverified() -> ssl.SSLContext:
 
 def _speaks_tls(address: Address, settings: RedisSection) -> bool:
     try:
-        with _connected(address, settings) as connection, _unverified().wrap_socket(connection):
+        with _connect(address, settings) as connection, _unverified().wrap_socket(connection):
             return True
     except (OSError, ValueError):
         return False

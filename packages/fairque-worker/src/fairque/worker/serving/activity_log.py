@@ -10,10 +10,10 @@ from fairque.worker.jobs import Job
 from fairque.worker.log import log
 from fairque.worker.running.executor import Executor
 
-__all__ = ["dump"]
+__all__ = ["log_activity"]
 
 
-def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
+def log_activity(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
     """Log a line for each task and one for each thread.
 
     Args:

@@ -2,7 +2,7 @@
 
 from attrs import define
 
-__all__ = ["Usual"]
+__all__ = ["ShortFunctions"]
 
 #: Most microseconds that the runs of a short function take on average. A hand-over to a thread costs about a tenth.
 _SHORT_US = 500.0
@@ -35,7 +35,7 @@ class _Pace:
     waiting_us: float = 0.0
 
 
-class Usual:
+class ShortFunctions:
     """The functions of a worker. For one thread."""
 
     def __init__(self) -> None:
@@ -83,9 +83,9 @@ class Usual:
         if waited_us is not None:
             pace.waiting_us += (min(waited_us, _MOST_WAITING_US) - pace.waiting_us) * _WAITING_WEIGHT
         if pace.mean_us > _SHORT_US or pace.waiting_us > _WAITING_US:
-            self.lengthen(func)
+            self.mark_long(func)
 
-    def lengthen(self, func: str) -> None:
+    def mark_long(self, func: str) -> None:
         """Treat a function as long until a measured run is short, since a run of it has held others up."""
         pace = self._paces.get(func)
         if pace is not None:

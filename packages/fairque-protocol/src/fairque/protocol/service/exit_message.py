@@ -6,10 +6,10 @@ import traceback
 from fairque.protocol.config import mask_addresses
 from fairque.protocol.errors import CannotImport, FairqueError
 
-__all__ = ["refusal"]
+__all__ = ["exit_message"]
 
 
-def refusal(program: str, error: FairqueError) -> str:
+def exit_message(program: str, error: FairqueError) -> str:
     """Return the text of an error, and the failed lines of code that cannot be imported.
 
     Args:

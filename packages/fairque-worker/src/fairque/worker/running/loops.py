@@ -48,9 +48,9 @@ class Loops:
             if self._loop is loop:
                 self._loop = None
 
-    def left(self, seconds: float) -> int:
+    def count_abandoned(self, seconds: float) -> int:
         """Return how many attempts ended more than so many seconds ago and continue in `asyncio.to_thread`."""
-        return sum(loop.helpers.left(seconds) for loop in list(self._all))
+        return sum(loop.to_thread_pool.count_abandoned(seconds) for loop in list(self._all))
 
     def stop(self, seconds: float) -> bool:
         """Cancel all coroutines, wait for the loops to end, and return whether all have."""
@@ -59,5 +59,5 @@ class Loops:
             self._stopped = True
         for loop in self._all:
             loop.stop()
-        left = [loop for loop in self._all if not loop.join(until - clock.monotonic())]
-        return not left
+        running = [loop for loop in self._all if not loop.join(until - clock.monotonic())]
+        return not running

@@ -1,48 +1,23 @@
+# Generated from _async/pool.py by scripts/unasync.py. Do not edit: change that module and generate this one.
 """The connections of a runner: packed commands are sent in one write, and their answers are read later or at once.
 
 Connections are those of redis-py, with its authentication, TLS, timeouts and health checks; its pool and its commands
 cost more than a short script does.
 """
 
-import select
-import socket
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any
 
-from attrs import define, frozen
-from redis.exceptions import RedisError
+from attrs import define
 
-from fairque.protocol.runners.packing import Packet
-from fairque.protocol.runners.reading import read_answers
+from fairque.protocol.runners._sync.io import connect, disconnect, read_answers, write
 
-if TYPE_CHECKING:
-    import redis
-
-__all__ = ["Exchange", "Pool", "Sent", "is_stale", "last_of"]
-
-E = TypeVar("E")
-
-_CAN_POLL: Final = hasattr(select, "poll")
-
-
-def is_stale(end: socket.socket) -> bool:
-    """Whether the socket of an idle connection was closed by the server, or has data that nobody asked for."""
-    if not _CAN_POLL:
-        return False
-    number = end.fileno()
-    if number < 0:
-        return True
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    try:
-        return bool(poll.poll(0))
-    except OSError:  # the limit of open files was lowered: a connection that is already open can still be used
-        return False
+__all__ = ["Exchange", "Pool"]
 
 
 class Pool:
-    """Connections of one client of redis-py. Threads may share it; the caller limits how many use it at a time.
+    """Connections of one client of redis-py, shared by all callers, who limit how many use it at a time.
 
     Args:
         client: Makes the connections; they are not those of its own pool.
@@ -51,7 +26,7 @@ class Pool:
         client: For everything but calls.
     """
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
         self._idle: deque[Any] = deque()
         self._closed = False
@@ -66,9 +41,9 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        connection = self._connected()
+        connection = self._take()
         try:
-            connection.send_packed_command((commands,))
+            write(connection, commands)
             answers = read_answers(connection, number)
         except BaseException:
             self.drop(connection)
@@ -84,9 +59,9 @@ class Pool:
         Raises:
             RedisError: The connection failed. The commands may have been run.
         """
-        connection = self._connected()
+        connection = self._take()
         try:
-            connection.send_packed_command((commands,))
+            write(connection, commands)
         except BaseException:
             self.drop(connection)
             raise
@@ -98,7 +73,7 @@ class Pool:
         Raises:
             RedisError: The connection failed, or the server refused.
         """
-        connection = self._connected()
+        connection = self._take()
         try:
             connection.send_command("INFO")
             answer: dict[str, Any] = self.client.parse_response(connection, "INFO")
@@ -122,33 +97,28 @@ class Pool:
     def keep(self, connection: Any) -> None:
         """Take a connection back on which all answers were read."""
         self._idle.append(connection)
-        if self._closed:  # only now, so that either this thread or the one that closes finds the connection
+        if self._closed:  # only now, so that either this caller or the one that closes finds the connection
             self._close_idle()
 
     def drop(self, connection: Any) -> None:
         """Take a connection back that must not be used as it is: it connects again when it is used."""
-        connection.disconnect()
-        self._idle.append(connection)
+        try:
+            disconnect(connection)
+        finally:
+            self._idle.append(connection)
 
     def _close_idle(self) -> None:
         for _ in range(len(self._idle)):
             with suppress(IndexError):
                 self.drop(self._idle.popleft())
 
-    def _connected(self) -> Any:
+    def _take(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self.client.connection_pool.make_connection()
         try:
-            end = connection._sock  # noqa: SLF001 - redis-py has no public name for it
-            if end is not None and is_stale(end):
-                connection.disconnect()
-                end = None
-            if end is None:
-                connection.connect()
-                # What a server says that refuses a client after the handshake of TLS; to write would fail without it.
-                connection.can_read()
+            connect(connection)
         except BaseException:
             self.drop(connection)
             raise
@@ -184,30 +154,3 @@ class Exchange:
     def abandon(self) -> None:
         """Close the connection without reading the answers. The commands may have been run."""
         self.pool.drop(self._connection)
-
-
-@frozen
-class Sent(Generic[E]):
-    """Calls whose answers were not read yet.
-
-    Attributes:
-        packet: The calls, as they were sent.
-        exchange: The connection that will have the answers; None if they could not be sent.
-        error: Why they could not be sent.
-    """
-
-    packet: Packet
-    exchange: E | None
-    error: RedisError | None = None
-
-
-def last_of(answers: list[Any]) -> Any:
-    """Return the last of several answers.
-
-    Raises:
-        RedisError: The first of them that is an error.
-    """
-    for answer in answers:
-        if isinstance(answer, RedisError):
-            raise answer
-    return answers[-1]

@@ -1,0 +1,1 @@
+"""The part of the asynchronous runner from which `scripts/unasync.py` generates that of the synchronous one."""

@@ -1,0 +1,79 @@
+"""What the asynchronous runner does in its own way; the module of this name in `_sync` is the synchronous way."""
+
+import asyncio
+from typing import Any, Final
+
+import redis.asyncio as library
+from redis.exceptions import RedisError
+
+from fairque.protocol.config import RedisSection
+from fairque.protocol.embedded import resolve_url
+from fairque.protocol.runners.connection import no_retry_async as no_retry
+from fairque.protocol.runners.failures import unclear
+from fairque.protocol.runners.probe_address import probe_address
+from fairque.protocol.runners.reading import read_answers_async as read_answers
+from fairque.protocol.runners.redis_private import writer_of
+from fairque.protocol.runners.stale import is_stale
+
+__all__ = [
+    "Lock",
+    "Turns",
+    "connect",
+    "disconnect",
+    "library",
+    "no_retry",
+    "probe_if_unclear",
+    "read_answers",
+    "resolve",
+    "sleep",
+    "write",
+]
+
+#: Commands up to this size are left to the transport. To wait until larger ones are written, redis-py makes a task.
+_SMALL_BYTES: Final = 65_536
+
+Lock = asyncio.Lock
+Turns = asyncio.Semaphore
+sleep = asyncio.sleep
+
+
+async def connect(connection: Any) -> None:
+    """Connect a connection that is not connected, or no longer to a server.
+
+    Raises:
+        RedisError: The server does not answer, or refuses.
+    """
+    if connection.is_connected and is_stale(writer_of(connection).get_extra_info("socket")):
+        await connection.disconnect(nowait=True)
+    if not connection.is_connected:
+        await connection.connect()
+        # So that what was sent has left this process, even if the event loop does not run meanwhile.
+        writer_of(connection).transport.set_write_buffer_limits(high=0)
+
+
+async def disconnect(connection: Any) -> None:
+    """Close a connection; it connects again when it is used."""
+    await connection.disconnect(nowait=True)
+
+
+async def write(connection: Any, commands: bytes) -> None:
+    """Send commands.
+
+    Raises:
+        RedisError: The connection failed. The commands may be run.
+    """
+    await connection.check_health()
+    if len(commands) > _SMALL_BYTES:
+        await connection.send_packed_command(commands, check_health=False)
+    else:
+        writer_of(connection).write(commands)
+
+
+async def resolve(url: str) -> str:
+    """Return the address of the server, which is started if it is an embedded one."""
+    return await asyncio.to_thread(resolve_url, url)
+
+
+async def probe_if_unclear(error: RedisError, settings: RedisSection) -> str:
+    """Return what is at the address, if an error leaves that open; see `probe_address`."""
+    return await asyncio.to_thread(probe_address, settings) if unclear(error) else ""
