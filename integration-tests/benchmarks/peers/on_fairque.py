@@ -1,6 +1,7 @@
 """fairque: at least once, fair between users, results kept; tasks in threads or on the event loop."""
 
 import os
+from importlib import import_module
 
 from bodies import ASYNC, MIXED, SYNC, TEXT, URL
 
@@ -10,12 +11,7 @@ TASKS = {name: task(name=name)(body) for name, body in {**SYNC, **ASYNC, **MIXED
 
 if os.environ.get("BENCHMARK_LANE") == "no":
     # There is no setting for it. What is usually short runs in a lane. Here the same tasks run in threads.
-    from fairque.worker.running.usual import Usual
-
-    def _never(_self: Usual, _func: str) -> bool:
-        return False
-
-    Usual.is_short = _never  # type: ignore[method-assign, assignment]
+    import_module("fairque.worker.running.usual").Usual.is_short = lambda _self, _func: False
 
 queue = TaskQueue.from_url(URL, default_user_id="one")
 
