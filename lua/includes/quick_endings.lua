@@ -1,25 +1,25 @@
 -- quick_endings: ends attempts of tasks without dependents and stored values; a part of quick paths. `head` is how many
 -- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`.
 if (#ARGV - head) % 5 ~= 0 or #ARGV > head + 5 * 100 or not string.find(ttl, "^%d+$") or #ttl > 15 then break end
-local keys, number, listeners, plain = {}, 0, 0, true
+local keys, number, listeners, usual = {}, 0, 0, true
 for first = head + 1, #ARGV, 5 do
   local ran = ARGV[first + 2]
-  if ARGV[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then plain = false end
+  if ARGV[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then usual = false end
   number = number + 1
   keys[number] = P .. "t:" .. ARGV[first]
 end
-if not plain then break end
-local texts, tasks, owners, places, gone, told = read("MGET", unpack(keys)), {}, {}, {}, {}, {}
-if texts.err then break end
+if not usual then break end
+local stored_tasks, tasks, owners, places, gone, told = read("MGET", unpack(keys)), {}, {}, {}, {}, {}
+if stored_tasks.err then break end
 for place = 1, number do
   local first = head + 5 * place - 4
-  local sound, r = pcall(cmsgpack.unpack, texts[place] or "")
-  plain = sound and type(r) == "table" and r.state == "STARTED" and r.token == ARGV[first + 1]
+  local sound, r = pcall(cmsgpack.unpack, stored_tasks[place] or "")
+  usual = sound and type(r) == "table" and r.state == "STARTED" and r.token == ARGV[first + 1]
     and type(r.user) == "string" and type(r.charged) == "number" and r.charged >= 0 and r.charged < 2 ^ 53
     and type(r.pushed_at) == "number" and r.pushed_at >= 0 and r.pushed_at < 2 ^ 53 and type(r.attempt) == "number"
     and type(r.score) == "number" and not (r.kids or r.xcom or r.keep or tasks[ARGV[first]])
     and string.find(r.token, "^%d+:") and (not r.dedup or type(r.dedup) == "string")
-  if not plain then break end
+  if not usual then break end
   local id = ARGV[first]
   tasks[place], tasks[id] = r, true
   gone[#gone + 1] = P .. "m:" .. id
@@ -27,8 +27,8 @@ for place = 1, number do
     local key = P .. "w:" .. id
     local of_task = read("ZRANGE", key, "0", "255")
     told[place], gone[#gone + 1], listeners = of_task, key, listeners + #of_task
-    plain = not of_task.err and listeners < 256
-    if not plain then break end
+    usual = not of_task.err and listeners < 256
+    if not usual then break end
   end
   if r.dedup and read("GET", P .. "dedup:" .. r.dedup) == id then gone[#gone + 1] = P .. "dedup:" .. r.dedup end
   if not places[r.user] then
@@ -36,18 +36,18 @@ for place = 1, number do
     places[r.user] = #owners
   end
 end
-if not plain then break end
+if not usual then break end
 local users, records = read("HMGET", P .. "u", unpack(owners)), {}
 if users.err then break end
 for place, text in ipairs(users) do
-  if not text or #text ~= 37 then plain = false break end
+  if not text or #text ~= 37 then usual = false break end
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-  plain = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
+  usual = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
     and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
-  if not plain then break end
+  if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
 end
-if not plain or read("LLEN", P .. "pending") ~= 0 then break end
+if not usual or read("LLEN", P .. "pending") ~= 0 then break end
 local held = read("ZRANGEBYSCORE", P .. "held", "-inf", string.format("%d", now_ms), "LIMIT", 0, 1)
 local old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
 if held.err or held[1] or old.err then break end

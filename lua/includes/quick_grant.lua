@@ -1,6 +1,6 @@
 -- quick_grant: starts the tasks of quick_turns, and writes what has changed; a part of quick_pop.
 for place = who + 1, #names do
-  local text = texts[place]
+  local text = stored_users[place]
   if not text or #text ~= 37 then plain = false break end
   local S, _, _, _, inf, lane = struct.unpack("<ddddI4B", text)
   plain, infs[place] = plain and lane == 0 and S <= V, inf
@@ -44,7 +44,7 @@ for _, k in ipairs(met) do
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
-  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(texts[k], 9, 32)
+  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
     .. struct.pack("<I4B", infs[k], lane)
 end
 for place = who + 1, #names do
