@@ -1,41 +1,41 @@
 -- quick_endings: ends attempts of tasks without dependents and stored values; a part of quick paths. `head` is how many
 -- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`.
 if (#ARGV - head) % 5 ~= 0 or #ARGV > head + 5 * 100 or not string.find(ttl, "^%d+$") or #ttl > 15 then break end
-local ids, number, listeners, plain = {}, 0, 0, true
+local ids, number, listeners, usual = {}, 0, 0, true
 for first = head + 1, #ARGV, 5 do
   local ran = ARGV[first + 2]
-  if ARGV[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then plain = false end
+  if ARGV[first + 4] ~= "" or not string.find(ran, "^%d+$") or #ran > 15 then usual = false end
   number = number + 1
   ids[number] = ARGV[first]
 end
-if not plain then break end
-local texts, tasks, owners, places, gone, told = read("HMGET", P .. "a", unpack(ids)), {}, {}, {}, {}, {}
-if texts.err then break end
+if not usual then break end
+local stored_tasks, tasks, owners, places, gone, told = read("HMGET", P .. "a", unpack(ids)), {}, {}, {}, {}, {}
+if stored_tasks.err then break end
 for place = 1, number do
   local first = head + 5 * place - 4
-  local text, id, token = texts[place] or "", ARGV[first], ARGV[first + 1]
-  plain = #text >= TASK_HEAD_SIZE and not tasks[id] and string.find(token, "^%d+:")
-  if not plain then break end
+  local text, id, token = stored_tasks[place] or "", ARGV[first], ARGV[first + 1]
+  usual = #text >= TASK_HEAD_SIZE and not tasks[id] and string.find(token, "^%d+:")
+  if not usual then break end
   local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
   local at = TASK_HEAD_SIZE + digest + user
-  plain = kind == RECORD and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < 2 ^ 53 and timeout >= 0
+  usual = kind == RECORD and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < 2 ^ 53 and timeout >= 0
     and timeout < 2 ^ 53 and cost >= -1 and cost < 2 ^ 53 and #text >= at + ATTEMPT_SIZE
-  if not plain then break end
-  local state, flags, ended_at, size, score, charged, attempt, _, _, held, settled, worker, map =
+  if not usual then break end
+  local state, flags, ended_at, size, score, charged, attempt, _, _, held, settled, by, map =
     struct.unpack(ATTEMPT, text, at + 1)
   local rest = at + ATTEMPT_SIZE + 1
-  local after = rest + held + settled + worker
-  plain = state == STATE_NUMBERS.STARTED and flags < LARGE and flags % 32 < 8 and charged > 0 and charged < 2 ^ 53
+  local after = rest + held + settled + by
+  usual = state == STATE_NUMBERS.STARTED and flags < LARGE and flags % 32 < 8 and charged > 0 and charged < 2 ^ 53
     and attempt > 0 and score > -(2 ^ 53) and score < 2 ^ 53 and size == 0 and ended_at == 0
     and string.sub(text, rest, rest + held - 1) == token and after + map == #text + 1
-  if not plain then break end
+  if not usual then break end
   local r = {user = string.sub(text, TASK_HEAD_SIZE + digest + 1, at), text = text, at = at, charged = charged,
     flags = flags}
   tasks[place], tasks[id] = r, true
   if map > 0 then
     local sound, more = pcall(cmsgpack.unpack, string.sub(text, after))
-    plain = sound and type(more) == "table" and type(more.dedup) == "string" and not next(more, next(more))
-    if not plain then break end
+    usual = sound and type(more) == "table" and type(more.dedup) == "string" and not next(more, next(more))
+    if not usual then break end
     local key = P .. "dedup:" .. more.dedup
     if read("GET", key) == id then gone[#gone + 1] = key end
   end
@@ -43,26 +43,26 @@ for place = 1, number do
     local key = P .. "w:" .. id
     local of_task = read("ZRANGE", key, "0", "255")
     told[place], gone[#gone + 1], listeners = of_task, key, listeners + #of_task
-    plain = not of_task.err and listeners < 256
-    if not plain then break end
+    usual = not of_task.err and listeners < 256
+    if not usual then break end
   end
   if not places[r.user] then
     owners[#owners + 1] = r.user
     places[r.user] = #owners
   end
 end
-if not plain then break end
+if not usual then break end
 local users, records = read("HMGET", P .. "u", unpack(owners)), {}
 if users.err then break end
 for place, text in ipairs(users) do
-  if not text or #text ~= 37 then plain = false break end
+  if not text or #text ~= 37 then usual = false break end
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-  plain = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
+  usual = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
     and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
-  if not plain then break end
+  if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
 end
-if not plain or read("LLEN", P .. "pending") ~= 0 then break end
+if not usual or read("LLEN", P .. "pending") ~= 0 then break end
 local held = read("ZRANGEBYSCORE", P .. "held", "-inf", string.format("%d", now_ms), "LIMIT", 0, 1)
 local old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
 if held.err or held[1] or old.err then break end

@@ -4,7 +4,8 @@
 --- @include "globals_format"
 repeat
   if #ARGV < 2 then break end
-  local head, ttl, codes = 1, ARGV[1], nil
+  local head, ttl = 1, ARGV[1]
+  local codes
 --- @include "quick_begin"
 --- @include "quick_endings"
 --- @include "quick_end"

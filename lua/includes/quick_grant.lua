@@ -1,6 +1,6 @@
 -- quick_grant: starts the tasks of quick_turns, and writes what has changed; a part of quick_pop.
 for place = who + 1, #names do
-  local text = texts[place]
+  local text = stored_users[place]
   if not text or #text ~= 37 then plain = false break end
   local S, _, _, _, inf, lane = struct.unpack("<ddddI4B", text)
   plain, infs[place] = plain and lane == 0 and S <= V, inf
@@ -27,13 +27,13 @@ for place = 1, number do
     plain = #record >= at + ATTEMPT_SIZE and string.byte(record) == RECORD
       and string.sub(record, 2, at) == string.sub(body, 2, at)
     if not plain then break end
-    local state, ended_at, result, before, charged, held, old, map
-    state, flags, ended_at, result, before, charged, attempt, fails, lost, held, settled, old, map =
+    local state, ended_at, result, score_before, charged, held, old, map
+    state, flags, ended_at, result, score_before, charged, attempt, fails, lost, held, settled, old, map =
       struct.unpack(ATTEMPT, record, at + 1)
     local from = at + ATTEMPT_SIZE + 1
     local fence = whole(string.match(string.sub(record, from, from + held - 1), "^%d+")) or 0
     plain = state == STATE_NUMBERS.QUEUED and flags < LARGE and ended_at == 0 and result == 0 and map == 0
-      and (before == -math.huge or before > -TOP and before < TOP) and charged >= 0 and charged < TOP
+      and (score_before == -math.huge or score_before > -TOP and score_before < TOP) and charged >= 0 and charged < TOP
       and from + held + settled + old == #record + 1
     if not plain then break end
     if held > 0 and fence >= now then token = format("%d", fence + 1) .. ":" .. claim end
@@ -63,7 +63,7 @@ for _, k in ipairs(met) do
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
-  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(texts[k], 9, 32)
+  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
     .. struct.pack("<I4B", infs[k], lane)
 end
 for place = who + 1, #names do

@@ -18,5 +18,5 @@ end
 local who, last = #names, #order
 local more, first, first_fresh = last == wanted, 1, 1
 for place, name in ipairs(paid) do names[who + place] = name end
-local texts = names[1] and read("HMGET", P .. "u", unpack(names)) or {}
-if texts.err then break end
+local stored_users = names[1] and read("HMGET", P .. "u", unpack(names)) or {}
+if stored_users.err then break end

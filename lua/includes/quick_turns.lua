@@ -20,7 +20,7 @@ while number < wanted do
   end
   local queue, key = queues[k], P .. "n:" .. names[k]
   if not queue then
-    local text = texts[k]
+    local text = stored_users[k]
     if not text or #text ~= 37 then plain = false break end
     local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
     queue = read("ZRANGE", key, "0", format("%d", chunk - 1), "WITHSCORES")

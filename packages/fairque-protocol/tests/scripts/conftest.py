@@ -149,32 +149,14 @@ class Bench(QueueBench):
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith("t:"):
-                    pipeline.eval(_TASK, 1, name, self.keys.prefix, suffix[2:])
-                elif suffix.startswith("schedule:"):
-                    pipeline.eval(_RECORD, 1, name)
-                elif suffix == "a":
-                    pipeline.eval(_ATTEMPTS, 1, name, self.keys.prefix)
-                elif suffix == "u":
-                    pipeline.eval(_USERS, 1, name)
-                else:
+                read = _RECORDS.get(suffix.partition(":")[0])
+                if read is None:
                     _READ[kind](pipeline, name)
+                else:
+                    pipeline.eval(read, 1, name, self.keys.prefix, suffix.partition(":")[2])
             values = pipeline.execute()
         raw = dict(zip(suffixes, values, strict=True))
-        found = {suffix: _text(value) for suffix, value in raw.items()}
-        for suffix, value in [*found.items()]:
-            if suffix.startswith("schedule:"):
-                fields = iter(value)
-                found[suffix] = dict(zip(fields, fields, strict=True))
-            elif suffix.startswith("t:"):
-                found.update(_parts(suffix[2:], *value))
-        attempts = iter(found.pop("a", ()))
-        for task_id, *parts in zip(*[attempts] * 3, strict=True):
-            found.setdefault("a", []).append(task_id)
-            found.update(_parts(task_id, *parts))
-        users = iter(found.pop("u", ()))
-        for user_id, record in zip(users, users, strict=True):
-            found[f"u:{user_id}"] = dict(zip(record[::2], record[1::2], strict=True))
+        found = _shown({suffix: _text(value) for suffix, value in raw.items()})
         if "g" in found and isinstance(raw["g"], bytes):
             found["g"] = {name: f"{value:.17g}" for name, value in parse_globals(raw["g"]).items()}
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
@@ -273,6 +255,31 @@ _READ: dict[bytes, Any] = {
     # It has just expired.
     b"none": lambda pipeline, name: pipeline.get(name),
 }
+
+
+#: How to read keys with records, by the first part of their names.
+_RECORDS = {"t": _TASK, "a": _ATTEMPTS, "schedule": _RECORD, "u": _USERS}
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    """Each record apart, and those of tasks in parts."""
+    shown: dict[str, Any] = {}
+    for suffix, value in found.items():
+        kind, _, name = suffix.partition(":")
+        if kind == "t":
+            shown.update(_parts(name, *value))
+        elif kind == "schedule":
+            shown[suffix] = dict(zip(value[::2], value[1::2], strict=True))
+        elif kind == "a":
+            shown["a"] = value[::3]
+            for task_id, *parts in zip(value[::3], value[1::3], value[2::3], strict=True):
+                shown.update(_parts(task_id, *parts))
+        elif kind == "u":
+            users = zip(value[::2], value[1::2], strict=True)
+            shown.update((f"u:{user}", dict(zip(record[::2], record[1::2], strict=True))) for user, record in users)
+        else:
+            shown[suffix] = value
+    return shown
 
 
 def _parts(task_id: str, fields: list[str], message: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_an_attempt_that_is_not_held_is_refused_and_the_others_end(queue: "Bench
     queue.fill("ann", 3)
     one, other = queue.pop(2)
     queue.release(one)
-    popped = pop(queue, 5, ended([one, other, *[Granted("no", b"", "1:ab", 1, 0, False, 0)]]))
+    popped = pop(queue, 5, [*ended([one, other]), Finished("no", "1:ab", 1, b"")])
     assert popped.ended == [Ended(Status.ALREADY, TaskState.QUEUED), DONE, Ended(Status.NOT_FOUND, None)]
     assert [task.task_id for task in popped.tasks] == [one.task_id, "t3"]
 

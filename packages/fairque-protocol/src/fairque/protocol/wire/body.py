@@ -4,7 +4,7 @@ import struct
 
 __all__ = ["message_in"]
 
-#: Kind, priority, pushed_at, timeout, cost, and the lengths of digest and user; the include task_format.lua has the same.
+#: Kind, priority, pushed_at, timeout, cost, and the lengths of digest and user; task_format.lua has the same.
 _HEAD = struct.Struct("<BBdddBB")
 _BODY = 1
 

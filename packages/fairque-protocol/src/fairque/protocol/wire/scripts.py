@@ -22,7 +22,7 @@ _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
 #: task. A function can refer to at most 60 outer variables.
 _LEVEL = 8
-#: Quick paths and what they include come first and stay at the outermost level: they return before functions are created.
+#: Quick paths, and what they include, stay at the outermost level: they end before the other functions are created.
 _QUICK = "includes/quick_"
 
 
