@@ -11,7 +11,7 @@ from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
-from fairque.testing.internal import amend_record, calls, stored_schedule
+from fairque.testing.internal import amend_record, calls, stored_schedule, write_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -486,8 +486,7 @@ def test_a_task_whose_parent_has_very_many_dependents_is_reported_as_unchecked(q
 
 def test_a_waiting_task_with_an_unreadable_message_is_reported_as_unchecked(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
-    body = queue.client.get(f"{queue.keys.prefix}t:child")
-    queue.client.set(f"{queue.keys.prefix}t:child", body[:-1])
+    write_message(queue.client, queue.keys.prefix, "child", b"{")
     report = look(queue)
     assert (report.found, report.unseen) == ([], ["the dependencies of tasks whose messages cannot be read"])
 
