@@ -189,7 +189,7 @@ class Pair:
         return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
-KINDS = ["plain"] * 24 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
+KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
 TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
 #: By which worker, how many tasks, and how many attempts end in the same call.
 POPS = st.tuples(
@@ -245,13 +245,14 @@ def test_scripts_do_the_same_with_and_without_their_quick_paths(
     sent, taken = Counter[str](), Counter[str]()
 
     @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(TASKS, st.lists(STEPS, min_size=3, max_size=25), LIMITED)
+    @given(TASKS, st.lists(STEPS, min_size=6, max_size=25), LIMITED)
     def compare(first: list[tuple[str, str]], steps: list[tuple[str, Any]], limited: bool) -> None:  # noqa: FBT001 - drawn
         pair = Pair(new_queue, variants)
         pair.both(lambda queue, _: queue.run(calls.configure(queue.keys, cost_mode=cost_mode)))
         if limited:
             pair.both(lambda queue, _: queue.limit("a", cap=2))
         pair.push(first)
+        pair.pop("w1", 4)
         for what, value in steps:
             take(pair, what, value)
             pair.compare()
@@ -260,7 +261,7 @@ def test_scripts_do_the_same_with_and_without_their_quick_paths(
         pair.drop()
 
     compare()
-    assert all(taken[name] > sent[name] / 4 for name in QUICK), (taken, sent)
+    assert all(taken[name] > sent[name] / 10 for name in QUICK), (taken, sent)
 
 
 def commands(queue: "Bench", act: Callable[[], object]) -> set[str]:
