@@ -40,7 +40,7 @@ def busy(queue: "Bench") -> "Bench":
     queue.cancel(others[1].task_id)
     queue.advance(30_000)
     queue.sweep()
-    queue.finish(others[2], result=b"1" * 2_000)
+    queue.finish(others[2])
     (again,) = [t for t in queue.pop(5) if t.task_id == "t1"]
     queue.advance(30_000)
     queue.sweep()
@@ -49,7 +49,7 @@ def busy(queue: "Bench") -> "Bench":
     queue.cancel("t6")
     running = {t.task_id: t for t in queue.pop(5)}
     queue.cancel("t1")
-    queue.finish(running["t1"])
+    queue.finish(running["t1"], result=b"1" * 2_000)
     queue.run(calls.limit(queue.keys, [calls.Setting("bob", "rate", 10), calls.Setting("bob", "burst", 5)]))
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL, timeout_ms=5) for _ in range(3)))
     queue.push(queue.task("bob", task_id="first", delay_ms=1_000))
