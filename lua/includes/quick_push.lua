@@ -6,7 +6,7 @@
 --- @include "globals_format"
 repeat
   local argv, size = ARGV, #ARGV
-  if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
+  if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
     or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end

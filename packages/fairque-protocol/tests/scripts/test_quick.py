@@ -277,7 +277,7 @@ def commands(queue: "Bench", act: Callable[[], object]) -> set[str]:
 
 
 @pytest.mark.xdist_group("commandstats")
-@pytest.mark.parametrize("number", [1, 100])
+@pytest.mark.parametrize("number", [1, 100, 1_000])
 def test_a_push_of_plain_tasks_takes_the_quick_path(queue: "Bench", variants: Variants, number: int) -> None:
     queue.push()
     for user in ("ann", "new"):
