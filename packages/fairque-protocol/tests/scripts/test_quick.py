@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Random histories that are compared; many more in a job of its own.
 HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
 USERS = ("a", "b", "c", "zoe")
+#: More users than pops that may skip the ready ring in a row.
+CROWD = [(f"user-{number}", "plain") for number in range(12)]
 
 
 #: The scripts with quick paths, and how these end.
@@ -189,7 +191,7 @@ class Pair:
         return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
-KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
+KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", *["urgent"] * 4, "low", "later", "unique"]
 TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
 #: By which worker, how many tasks, and how many attempts end in the same call.
 POPS = st.tuples(
@@ -199,7 +201,7 @@ POPS = st.tuples(
 )
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "watch", "release", "fail", "sweep", "back"],
+    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "crowd", "again", "watch", "release", "fail", "sweep", "back"],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
@@ -219,6 +221,8 @@ def take(pair: Pair, what: str, value: Any) -> None:
     match what:
         case "push":
             pair.push(value)
+        case "crowd":
+            pair.push(CROWD[: 2 * value])
         case "pop":
             pair.pop(*value)
         case "watch":
