@@ -192,7 +192,10 @@ class Pair:
 
 
 KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", *["urgent"] * 4, "low", "later", "unique"]
-TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
+TASKS = st.one_of(
+    *[st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)] * 5,
+    st.integers(1, len(CROWD)).map(lambda number: CROWD[:number]),
+)
 #: By which worker, how many tasks, and how many attempts end in the same call.
 POPS = st.tuples(
     st.sampled_from(["w1", "w2"]),
@@ -201,7 +204,7 @@ POPS = st.tuples(
 )
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "crowd", "again", "watch", "release", "fail", "sweep", "back"],
+    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "watch", "release", "fail", "sweep", "back"],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
@@ -221,8 +224,6 @@ def take(pair: Pair, what: str, value: Any) -> None:
     match what:
         case "push":
             pair.push(value)
-        case "crowd":
-            pair.push(CROWD[: 2 * value])
         case "pop":
             pair.pop(*value)
         case "watch":
