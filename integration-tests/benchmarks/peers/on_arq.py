@@ -1,38 +1,53 @@
-"""arq: a hundred coroutines at a time, no results."""
+"""arq: coroutines on uvloop, no results unless they are needed."""
 
 import asyncio
 from typing import Any
 
-import noop as noops
 import uvloop
-from arq import create_pool
-from arq.connections import RedisSection
-from noop import TASKS, TEXT, URL
+from arq import create_pool, func
+from arq.connections import ArqRedis, RedisSettings
+from bodies import ASYNC, RESULTS, SLOTS, TEXT, URL
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+_pool: list[ArqRedis] = []
 
 
-async def noop(_: dict[Any, Any], text: str) -> None:
+async def async_noop(_: dict[Any, Any], text: str) -> None:
     """Do nothing."""
-    noops.noop(text)
+    await ASYNC["async_noop"](text)
+
+
+async def async_nap(_: dict[Any, Any], text: str) -> None:
+    """Sleep for 10 ms."""
+    await ASYNC["async_nap"](text)
 
 
 class WorkerSettings:
     """The settings of the worker, in the form that arq expects."""
 
-    functions = (noop,)
-    redis_settings = RedisSection(unix_socket_path=URL.removeprefix("unix://"))
-    max_jobs = 100
-    keep_result = 0
+    functions = [func(one, keep_result=60 if RESULTS else 0) for one in (async_noop, async_nap)]  # noqa: RUF012
+    redis_settings = RedisSettings.from_dsn(URL)
+    max_jobs = SLOTS
     poll_delay = 0.01
 
 
-async def _push() -> None:
-    pool = await create_pool(WorkerSettings.redis_settings)
-    for _ in range(TASKS):
-        await pool.enqueue_job("noop", TEXT)
+async def connect() -> None:
+    """Connect."""
+    _pool.append(await create_pool(WorkerSettings.redis_settings))
 
 
-def push() -> None:
-    """Push the tasks one by one."""
-    asyncio.run(_push())
+async def close() -> None:
+    """Close the connections."""
+    await _pool.pop().aclose()
+
+
+async def push(name: str, number: int) -> None:
+    """Push tasks one by one."""
+    for _ in range(number):
+        await _pool[0].enqueue_job(name, TEXT)
+
+
+async def call(name: str) -> None:
+    """Push a task and wait for its result."""
+    job = await _pool[0].enqueue_job(name, TEXT)
+    await job.result(timeout=30, poll_delay=0.000_5)

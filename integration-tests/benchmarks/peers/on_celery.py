@@ -1,14 +1,19 @@
-"""Celery: acknowledged after the run, no results, one process without a pool: its fastest setup for such tasks."""
+"""Celery: acknowledged after the run, no results unless they are needed, one process."""
 
+from bodies import RESULTS, SYNC, TEXT, URL
 from celery import Celery
-from noop import TASKS, TEXT, URL, noop
 
-app = Celery(broker=URL.replace("unix://", "redis+socket://", 1))
-app.conf.update(task_acks_late=True, task_ignore_result=True, worker_prefetch_multiplier=64)
-run = app.task(noop, name="noop")
+app = Celery(broker=URL, backend=URL if RESULTS else None)
+app.conf.update(task_acks_late=True, task_ignore_result=not RESULTS, worker_prefetch_multiplier=64)
+TASKS = {name: app.task(body, name=name) for name, body in SYNC.items()}
 
 
-def push() -> None:
-    """Push the tasks one by one."""
-    for _ in range(TASKS):
-        run.delay(TEXT)
+def push(name: str, number: int) -> None:
+    """Push tasks one by one."""
+    for _ in range(number):
+        TASKS[name].delay(TEXT)
+
+
+def call(name: str) -> None:
+    """Push a task and wait for its result."""
+    TASKS[name].delay(TEXT).get(timeout=30)

@@ -1,4 +1,4 @@
-"""Pushes continue whatever interrupts one of them: an exception of a signal, its handler, or a canceled task."""
+"""Pushes and waits continue whatever interrupts one: an exception of a signal, its handler, or a canceled task."""
 
 import asyncio
 import subprocess
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fairque.client import AsyncTaskQueue, Task, TaskQueue
+from fairque.client import AsyncTaskQueue, Task, TaskQueue, waiting
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, eventually
 
 
 def task() -> "Task[Any]":
@@ -35,6 +35,26 @@ async def test_pushes_continue_after_all_tasks_of_the_loop_were_canceled(
 
         await asyncio.gather(shut_down(), queue.push(task()), return_exceptions=True)
         assert (await asyncio.wait_for(queue.push(task()), PATIENCE)).task_id
+
+
+async def test_waits_hear_of_endings_after_all_tasks_of_the_loop_were_canceled(
+    async_queue: AsyncTaskQueue, async_spy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that listens. One wait continues, and another one begins then."""
+    monkeypatch.setattr(waiting, "_RENEW_SECONDS", 10 * PATIENCE)
+    handles = await async_queue.push_many([task() for _ in range(3)])
+    ends = aiter(async_queue.as_completed(handles[:2]))
+    await handles[0].cancel()
+    assert (await anext(ends)).task_id == handles[0].task_id
+    for other in asyncio.all_tasks() - {asyncio.current_task()}:
+        other.cancel()
+    for handle, ending in ((handles[1], anext(ends)), (handles[2], handles[2].wait())):
+        before = async_spy.scripts.count("watch")
+        async with asyncio.timeout(PATIENCE):
+            wait = asyncio.ensure_future(ending)
+            await asyncio.to_thread(eventually, lambda seen=before: async_spy.scripts.count("watch") > seen)
+            await handle.cancel()
+            await wait
 
 
 def test_another_thread_leads_after_an_exception_before_the_leader_could_hand_over(

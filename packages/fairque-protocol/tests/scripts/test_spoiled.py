@@ -446,6 +446,22 @@ def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
         every_task_ends(check(copy, spoil, what), what)
 
 
+@pytest.mark.parametrize("tag", ["-1/0", "-1e308"])
+def test_a_tag_that_no_charge_changes_does_not_make_its_user_the_next_one_forever(queue: "Bench", tag: str) -> None:
+    queue.fill("ann", 41)
+    queue.finish(*queue.pop())
+    queue.fill("yan", 40)
+    queue.client.eval(_SPOIL_USER.replace("{value}", tag), 1, f"{queue.keys.prefix}u", "ann", "S")
+    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": -math.inf if "/" in tag else float(tag)}, xx=True)
+    served: list[str] = []
+    for _ in range(40):
+        (held,) = queue.pop()
+        served.append(json.loads(held.message)["user"])
+        queue.advance(100)
+        queue.finish(held, ran_us=100_000)
+    assert served.count("yan") >= 10
+
+
 #: Of how many records there are in the template at least, every second one.
 AT_ONCE = {"t": 13, "u": 3, "schedule": 2}
 

@@ -25,7 +25,7 @@ def jobs_of(bench: Any, *functions: Any) -> list[Job]:
 
 def endings_of(bench: Any, jobs: list[Job]) -> list[Any]:
     """Give the jobs together, and return their endings in the order of the jobs."""
-    bench.executor.give(jobs)
+    bench.executor.submit_all(jobs)
     endings = {ending.job: ending for ending in (bench.ending() for _ in jobs)}
     return [endings[job] for job in jobs]
 
@@ -94,6 +94,20 @@ def test_one_that_another_cancels_before_its_first_step_ends_as_canceled(lane_be
     assert (type(fine), canceled.kind, ran) == (Success, asyncio.CancelledError, [])
 
 
+def test_one_whose_coroutine_another_closes_before_its_first_step_fails(lane_bench: Any) -> None:
+    ran: list[int] = []
+
+    async def closes() -> None:
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.get_coro().close()
+
+    async def runs() -> None:
+        ran.append(1)
+
+    fine, failed = endings_of(lane_bench, jobs_of(lane_bench, closes, runs))
+    assert (type(fine), failed.kind, ran) == (Success, RuntimeError, [])
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before it begins", "while it waits"])
 def test_one_that_is_canceled_ends_as_canceled(lane_bench: Any, before: Any) -> None:
     begun = threading.Event()
@@ -105,7 +119,7 @@ def test_one_that_is_canceled_ends_as_canceled(lane_bench: Any, before: Any) -> 
     (job,) = jobs_of(lane_bench, waits)
     if before:
         job.request_stop(StopReason.CANCELED)
-    lane_bench.executor.give([job])
+    lane_bench.executor.submit_all([job])
     if not before:
         assert begun.wait(PATIENCE)
         job.request_stop(StopReason.CANCELED)

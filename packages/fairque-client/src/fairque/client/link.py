@@ -341,6 +341,9 @@ class AsyncLink(LinkState):
     async def _listen(self) -> str:
         async with self._subscribing:
             self._check_open()
+            if self._subscription is not None and self._subscription.ended:
+                ended, self._subscription = self._subscription, None
+                await ended.close()
             if self._subscription is None:
                 channel = self._new_channel()
                 self._subscription = await self._runner.listen(channel, self._waiters.dispatch, self._waiters.wake_all)

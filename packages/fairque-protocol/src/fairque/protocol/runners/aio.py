@@ -106,6 +106,11 @@ class AsyncSubscription:
         self._pubsub: Any = None
         self._listener: asyncio.Task[None] | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether it no longer listens: code that cancels all tasks of the loop cancels its task, too."""
+        return self._listener is not None and self._listener.done()
+
     async def start(self) -> None:
         """Subscribe, and start to listen.
 
@@ -114,6 +119,8 @@ class AsyncSubscription:
         """
         self._pubsub = await self._subscribed()
         self._listener = asyncio.create_task(self._listen(), name="fairque-listener")
+        # Those that still wait then subscribe again.
+        self._listener.add_done_callback(lambda _: self._on_ready())
 
     async def close(self) -> None:
         """Stop listening; safe to call twice."""

@@ -112,7 +112,11 @@ class Loop:
         self._loop.call_soon_threadsafe(function)
 
     def create_task(
-        self, coroutine: Coroutine[Any, Any, None], name: str, context: Context, on_unbegun: Callable[[], None]
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        name: str,
+        context: Context,
+        on_done: "Callable[[asyncio.Task[None]], None]",
     ) -> "asyncio.Task[None]":
         """Start a coroutine in a context; only on the loop itself.
 
@@ -120,11 +124,10 @@ class Loop:
             coroutine: What runs.
             name: The name of its asyncio task.
             context: The context variables in which it runs.
-            on_unbegun: Called in that context if the asyncio task is canceled before its first step: the coroutine
-                then never runs.
+            on_done: Called in that context with the asyncio task once it is done.
         """
-        task = _AttemptTask(coroutine, loop=self._loop, name=name, context=context)
-        task.on_unbegun = partial(context.run, on_unbegun)
+        task = asyncio.Task(coroutine, loop=self._loop, name=name, context=context)
+        task.add_done_callback(on_done, context=context)
         return task
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
@@ -192,28 +195,6 @@ class Loop:
         if death is not None:
             # The coroutines that wait here can no longer continue.
             self._on_death(self._thread.name, death)
-
-
-class _AttemptTask(asyncio.Task[None]):
-    """The asyncio task of an attempt.
-
-    Another coroutine on the loop finds it by `asyncio.all_tasks`, and may cancel it before its first step. Its own
-    coroutine then never runs, and nothing in it can report the ending.
-
-    Attributes:
-        on_unbegun: Called if that happens.
-    """
-
-    on_unbegun: Callable[[], None]
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        canceled = super().cancel(msg)
-        if canceled and inspect.getcoroutinestate(self.get_coro()) == inspect.CORO_CREATED:  # type: ignore[arg-type]
-            self.add_done_callback(self._report)
-        return canceled
-
-    def _report(self, _: "asyncio.Task[None]") -> None:
-        self.on_unbegun()
 
 
 class Attempt:
@@ -288,13 +269,15 @@ class Attempt:
         else:
             self._task.cancel()
 
-    def _end_unbegun(self) -> None:
-        if self.ended:  # it was canceled twice
+    def _end_unbegun(self, task: "asyncio.Task[None]") -> None:
+        """End it if its coroutine never ran: another one, which finds it by `asyncio.all_tasks`, has prevented that."""
+        if self.ended:
             return
         self._awaiting = True
         self.started = self.started or clock.monotonic()
+        unbegun = asyncio.CancelledError("it was canceled before it began")
         try:
-            self._on_end(self, None, asyncio.CancelledError("it was canceled before it began"))
+            self._on_end(self, None, unbegun if task.cancelled() else task.exception() or unbegun)
         finally:
             self._forget()
 
