@@ -56,6 +56,7 @@ def _results(load: Any, runs: dict[tuple[str, str], list[dict[str, float]]]) -> 
         ("push-bulk", {"tasks a second"}),
         ("latency", {"start p50 ms", "result p50 ms"}),
         ("memory", {"bytes a waiting task", "more a running task"}),
+        ("computing", {"ratio to threads"}),
         ("idle", {"MiB (PSS)"}),
     ],
 )

@@ -125,7 +125,8 @@ PEERS = {
         share=0.2,
     ),
     "saq": Peer(
-        requires=("saq[redis]>=0.26", "hiredis>=3.1", "uvloop>=0.21"),
+        # It imports typing_extensions without requiring it.
+        requires=("saq[redis]>=0.26", "typing-extensions>=4.12", "hiredis>=3.1", "uvloop>=0.21"),
         command="-m saq on_saq.settings --quiet --workers {processes}",
         sync=False,
         coroutines=True,

@@ -100,7 +100,7 @@ class Stage:
             text=True,
         )
         if done.returncode:
-            raise Failed(f"{self.side.name}: {' '.join(words)} failed:\n{done.stderr[-2_000:]}")
+            raise Failed(f"{self.side.name}: {' '.join(words)} failed: {_end(done.stderr)}")
         measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return measured
 
@@ -166,8 +166,8 @@ class Workers:
         while self.stage.ran() < number:
             if monotonic() > until or any(process.poll() is not None for process in self.started):
                 raise Failed(
-                    f"{self.stage.side.name}: its worker has run {self.stage.ran()} of {number} tasks:\n"
-                    f"{self.log.read_text(errors='replace')[-2_000:]}"
+                    f"{self.stage.side.name}: its worker has run {self.stage.ran()} of {number} tasks: "
+                    f"{_end(self.log.read_text(errors='replace'))}"
                 )
             time.sleep(0.002)
 
@@ -204,6 +204,11 @@ def stage(side: Side, url: str, **variables: str) -> Iterator[Stage]:
         made = Stage(side, url, Path(name), variables)
         made.records.touch()
         yield made
+
+
+def _end(output: str) -> str:
+    """Return the last line, which is the error of a Python program."""
+    return next(reversed(output.strip().splitlines()), "it has written nothing")
 
 
 def _stat(path: Path) -> list[str]:

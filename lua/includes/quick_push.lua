@@ -2,28 +2,15 @@
 -- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
 -- do the same: a test compares them.
 --- @include "call"
+--- @include "globals_format"
 repeat
-  local argv, read, size = ARGV, redis.pcall, #ARGV
+  local argv, size = ARGV, #ARGV
   if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
     or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
-  local meta = read("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog", "born")
-  local stored = read("GET", P .. "g")
-  if meta.err or meta[1] ~= "1" or meta[4] or (meta[5] and meta[5] ~= "0") or not meta[6] or type(stored) ~= "string"
-    or #stored < 83 then break end
-  local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
-    struct.unpack("<BBBdddddddddd", stored)
-  -- NaN is in no range.
-  if version ~= 1 or not (V >= 0 and V < 2 ^ 52 and aseq >= 0 and aseq < 2 ^ 52 and queued >= 0 and queued < 2 ^ 52
-    and pushed >= 0 and pushed < 2 ^ 52 and shift >= 0 and shift < 2 ^ 42 and clk >= 0 and clk < 2 ^ 52) then break end
-  local now
-  if meta[2] then now = meta[2] == "1" and tonumber(read("GET", P .. "now")) or nil else
-    local time = read("TIME")
-    now = time[1] * 1000000 + time[2]
-  end
-  if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
-  now = now + shift * 1000
+--- @include "quick_begin"
+  if meta[5] and meta[5] ~= "0" then break end
 
   -- Each task is plain and new.
   local keys, seen_ids, owners, total, plain = {}, {}, {}, 0, true
@@ -49,10 +36,10 @@ repeat
   -- Each user has work, or becomes runnable as one that comes.
   local texts, fresh = read("HMGET", P .. "u", unpack(owners)), read("ZCARD", P .. "fresh")
   if texts.err or type(fresh) ~= "number" then break end
-  local burst, comers = meta[3] == "count" and 8 or 1000000, {}
+  local burst, comers = counted and 8 or 1000000, {}
   for place, user in ipairs(owners) do
     local text = texts[place]
-    local S, served, since, ewma, inf, lane = -math.huge, 0, math.floor(now / 1000), 0, 0, 0
+    local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
     if text then
       plain = #text == 37
       if not plain then break end
@@ -90,7 +77,7 @@ repeat
     clk = math.max(now, clk + 1)
     values[at + 1], values[at + 2] = P .. "m:" .. id, message
     values[at + 3], values[at + 4] = P .. "t:" .. id, cmsgpack.pack({
-      state = "QUEUED", user = user, digest = argv[first + 8], pushed_at = math.floor(now / 1000),
+      state = "QUEUED", user = user, digest = argv[first + 8], pushed_at = now_ms,
       bytes = #message > 30000 and #message or nil, cost = argv[first + 5] ~= "" and tonumber(argv[first + 5]) or nil,
       timeout = argv[first + 4] ~= "3600000" and tonumber(argv[first + 4]) or nil,
     })
@@ -109,8 +96,8 @@ repeat
     call("HSET", P .. "u", comer[1], comer[5])
   end
   call("MSET", unpack(values))
-  call("SET", P .. "g", struct.pack("<BBBdddddddddd", version, bs, cg, V, aseq, est0, pop_at, queued + #keys,
-    pushed + #keys, finished, now, shift, clk) .. string.sub(stored, 84))
+  queued, pushed = queued + #keys, pushed + #keys
+--- @include "quick_end"
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
   do return reply end
 until true

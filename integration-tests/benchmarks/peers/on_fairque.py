@@ -11,7 +11,7 @@ TASKS = {name: task(name=name)(body) for name, body in {**SYNC, **ASYNC, **MIXED
 
 if os.environ.get("BENCHMARK_LANE") == "no":
     # There is no setting for it. What is usually short runs in a lane. Here the same tasks run in threads.
-    import_module("fairque.worker.running.usual").Usual.is_short = lambda _self, _func: False
+    import_module("fairque.worker.running.executor").Executor._is_short = lambda _self, _job: False
 
 queue = TaskQueue.from_url(URL, default_user_id="one")
 

@@ -43,4 +43,4 @@ async def push(name: str, number: int) -> None:
 
 async def call(name: str) -> None:
     """Push a task and wait for its result."""
-    await queue.apply(name, text=TEXT, ttl=60)
+    await queue.apply(name, text=TEXT, ttl=60, poll_interval=0.000_5)

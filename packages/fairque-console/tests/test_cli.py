@@ -84,11 +84,12 @@ def cpu(*args: str) -> float:
 
 @pytest.mark.parametrize("words", [[], ["doctor"], ["users", "list"], ["config", "show"], ["apply"]], ids=" ".join)
 def test_help_costs_little_more_than_with_click_alone(words: list[str]) -> None:
-    pairs = [
-        (cpu("-m", "fairque.console", *words, "--help"), cpu("-c", BARE, *(["users"] if words else []), "--help"))
-        for _ in range(7)
-    ]
-    assert median(ours / bare for ours, bare in pairs) <= 1.6, pairs
+    most, ratios = 1.6, list[float]()
+    # Seven at most: their median is on the side on which four of them are.
+    while max(sum(ratio <= most for ratio in ratios), sum(ratio > most for ratio in ratios)) < 4:
+        bare = cpu("-c", BARE, *(["users"] if words else []), "--help")
+        ratios.append(cpu("-m", "fairque.console", *words, "--help") / bare)
+    assert median(ratios) <= most, ratios
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,16 @@ def sample(name: str, number: int) -> Call[Any]:
     builders: dict[str, Any] = {
         "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
         "interrupt": lambda: calls.interrupt(KEYS, "w"),
-        "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_lost_workers=1, **both),
+        "pop": lambda: calls.pop(
+            KEYS,
+            worker="w",
+            claim="ab",
+            count=1,
+            lease_ms=1,
+            max_lost_workers=1,
+            finished=[Finished("t", "1:a", 1, b"") for _ in each],
+            **both,
+        ),
         "beat": lambda: calls.beat(KEYS, [("t", "1:a") for _ in each], lease_ms=1),
         "finish": lambda: calls.finish(KEYS, [Finished("t", "1:a", 1, b"") for _ in each], **ttl),
         "fail": lambda: calls.fail(KEYS, [Failed("t", "1:a", 1, "dead", 0, b"") for _ in each], **both),

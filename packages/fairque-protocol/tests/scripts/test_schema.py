@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
-    ttl = {"result_ttl_ms": 1_000}
+    ttl: dict[str, Any] = {"result_ttl_ms": 1_000}
     both = {**ttl, "dead_ttl_ms": 1_000}
     nightly = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
