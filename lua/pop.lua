@@ -22,13 +22,15 @@ local ended -- the answer about attempts that the quick path has ended
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
+--- @include "wake"
 --- @include "batch"
+--- @include "task"
+--- @include "forget_task"
 --- @include "user"
 --- @include "sync"
+--- @include "read_ahead"
 --- @include "enter"
---- @include "wake"
 --- @include "commit"
---- @include "task"
 --- @include "conclude"
 --- @include "grant"
 --- @include "free_dependents"
@@ -41,16 +43,13 @@ local ended -- the answer about attempts that the quick path has ended
 --- @include "pick"
 --- @include "describe"
 --- @include "sizes"
--- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
--- places of a hundred tasks.
-local FULL = 3000000
-
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
 local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
-if #ARGV < 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
-  or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+if #ARGV < 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200 or not wanted
+  or wanted < 1 or wanted > 100 or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms
+  or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two retention times")
 end
 
@@ -101,7 +100,7 @@ for _ = 1, turns do
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
-    bytes = bytes + (t.r.bytes or SMALL)
+    bytes = bytes + t.bytes
   end
   sync(u)
   put_among_heads(u)

@@ -1,5 +1,6 @@
 -- quick_finish: ends plain attempts without the functions of the rest of the script, as quick_push stores plain tasks.
 --- @include "call"
+--- @include "task_format"
 --- @include "globals_format"
 repeat
   if #ARGV < 2 then break end

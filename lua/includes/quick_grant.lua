@@ -6,35 +6,54 @@ for place = who + 1, #names do
   plain, infs[place] = plain and lane == 0 and S <= V, inf
 end
 if not plain then break end
-local values, records = {}, {}
-for place, id in ipairs(ids) do values[2 * place - 1], values[2 * place] = P .. "t:" .. id, P .. "m:" .. id end
-local found = number > 0 and read("MGET", unpack(values)) or {}
+-- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
+local keys, bytes = {}, 0
+for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
+local bodies, known = {}, {}
+if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
+if known.err then break end
+local answer, starts, first_token = {1, 1, 0, {}, codes}, {}, format("%d", now) .. ":" .. claim
 for place = 1, number do
-  local sound, r = pcall(readable, found[2 * place - 1])
-  plain = sound and r.state == "QUEUED" and (counted or not r.cost) and (number == 1 or not r.bytes)
-    and places[place] > -TOP and places[place] < TOP
+  local body, record, score = bodies[place] or "", known[place], places[place]
+  plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
   if not plain then break end
-  records[place] = r
+  local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
+  local at = TASK_HEAD_SIZE + digest + user
+  plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
+    and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
+  if not plain then break end
+  local token, flags, attempt, fails, lost, settled = first_token, 0, 0, 0, 0, ""
+  if record then
+    plain = #record >= at + ATTEMPT_SIZE and string.byte(record) == RECORD
+      and string.sub(record, 2, at) == string.sub(body, 2, at)
+    if not plain then break end
+    local state, ended_at, result, score_before, charged, held, old, map
+    state, flags, ended_at, result, score_before, charged, attempt, fails, lost, held, settled, old, map =
+      struct.unpack(ATTEMPT, record, at + 1)
+    local from = at + ATTEMPT_SIZE + 1
+    local fence = whole(string.match(string.sub(record, from, from + held - 1), "^%d+")) or 0
+    plain = state == STATE_NUMBERS.QUEUED and flags < LARGE and ended_at == 0 and result == 0 and map == 0
+      and (score_before == -math.huge or score_before > -TOP and score_before < TOP) and charged >= 0 and charged < TOP
+      and from + held + settled + old == #record + 1
+    if not plain then break end
+    if held > 0 and fence >= now then token = format("%d", fence + 1) .. ":" .. claim end
+    settled = string.sub(record, from + held, from + held + settled - 1)
+  end
+  starts[2 * place - 1], starts[2 * place] = ids[place], "\2" .. string.sub(body, 2, at)
+    .. struct.pack(ATTEMPT, STATE_NUMBERS.STARTED, flags, 0, 0, score, charges[owners[place]], attempt + 1, fails, lost,
+      #token, #settled, #worker, 0) .. token .. settled .. worker
+  local message, end_of = #body - at <= MOST_MESSAGE and string.sub(body, at + 1) or "", 8 * place - 3
+  bytes = bytes + #message
+  answer[end_of + 1], answer[end_of + 2] = ids[place], message
+  answer[end_of + 3], answer[end_of + 4], answer[end_of + 5] = token, attempt + 1, fails
+  answer[end_of + 6], answer[end_of + 7] = flags % 2, pushed_at
+  answer[end_of + 8] = flags % 64 >= 32 and prio .. string.sub(body, TASK_HEAD_SIZE + digest + 1, at) or ""
 end
 if not plain then break end
 
-reply = {1, 1, 0, {}, codes}
-local leases, first_token = {}, format("%d", now) .. ":" .. claim
-local lease_end = format("%d", now_ms + lease_ms)
-for place, r in ipairs(records) do
-  -- A message above the limit of push was not written by it; the worker could not read it.
-  local id, message, at, fence = ids[place], found[2 * place] or "", 8 * place - 3, now
-  if r.token then fence = math.max(now, (whole(string.match(r.token, "^%d+")) or 0) + 1) end
-  r.state, r.token = "STARTED", fence == now and first_token or format("%d", fence) .. ":" .. claim
-  r.charged, r.score, r.worker = charges[owners[place]], places[place], worker
-  r.attempt = (r.attempt or 0) + 1
-  values[2 * place] = cmsgpack.pack(r)
-  leases[2 * place - 1], leases[2 * place] = lease_end, id
-  reply[at + 1], reply[at + 2] = id, #message <= 1048576 and message or ""
-  reply[at + 3], reply[at + 4], reply[at + 5] = r.token, r.attempt, r.fails or 0
-  reply[at + 6], reply[at + 7] = r.solo and 1 or 0, r.pushed_at
-  reply[at + 8] = r.heir and (r.prio or 3) .. r.user or ""
-end
+reply = answer
+local leases, lease_end = {}, format("%d", now_ms + lease_ms)
+for place, id in ipairs(ids) do leases[2 * place - 1], leases[2 * place] = lease_end, id end
 local kept, gone = {}, {fresh = {}, ready = {}, owe = paid, users = {}}
 local come = {ready = {}, owe = {}}
 for _, k in ipairs(met) do
@@ -60,7 +79,7 @@ end
 if number > 0 then
   soonest = math.min(soonest, now_ms + lease_ms)
   call("HSET", P .. "u", unpack(kept))
-  call("MSET", unpack(values))
+  call("HSET", P .. "a", unpack(starts))
   call("ZADD", P .. "running", unpack(leases))
   call("SET", claim_key, claim .. "\n" .. table.concat(ids, "\n"), "PX", ARGV[4])
 end

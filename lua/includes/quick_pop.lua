@@ -4,12 +4,13 @@
 --- @include "call"
 --- @include "globals_format"
 --- @include "sane"
---- @include "readable"
+--- @include "task_format"
 --- @include "comes_after"
+--- @include "sizes"
 repeat
   local worker, claim, plain = ARGV[1], ARGV[2], #ARGV >= 7
   for index = 3, 7 do plain = plain and string.find(ARGV[index], "^%d+$") and #ARGV[index] <= 15 end
-  if not plain or worker == "" or not string.find(claim, "^%x+$") then break end
+  if not plain or worker == "" or #worker > 255 or not string.find(claim, "^%x+$") or #claim > 200 then break end
   local wanted, lease_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
   if wanted < 1 or wanted > 100 or lease_ms < 1 then break end
 --- @include "quick_begin"

@@ -2,6 +2,7 @@
 -- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
 -- do the same: a test compares them.
 --- @include "call"
+--- @include "task_format"
 --- @include "globals_format"
 repeat
   local argv, size = ARGV, #ARGV
@@ -13,25 +14,29 @@ repeat
   if meta[5] and meta[5] ~= "0" then break end
 
   -- Each task is plain and new.
-  local keys, seen_ids, owners, total, plain = {}, {}, {}, 0, true
+  local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
   for first = 3, size, 11 do
     local id, user, message = argv[first], argv[first + 1], argv[first + 10]
-    local timeout, cost = argv[first + 4], argv[first + 5]
+    local timeout, cost, digest = argv[first + 4], argv[first + 5], argv[first + 8]
     total = total + #message
     plain = argv[first + 2] == "3" and argv[first + 3] == "" and argv[first + 6] == "" and argv[first + 7] == "0"
       and argv[first + 9] == "" and #message <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
       and #id <= 128 and user ~= "" and #user <= 128 and not string.find(id .. user, "%c")
       and string.find(timeout, "^%d+$") and #timeout <= 15
-      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15)
+      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15) and #digest <= 255
     if not plain then break end
     seen_ids[id] = true
-    keys[#keys + 1] = P .. "t:" .. id
+    keys[#keys + 1], ids[#ids + 1] = P .. "t:" .. id, id
     if not owners[user] then
       owners[user] = true
       owners[#owners + 1] = user
     end
   end
   if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end
+  local records = read("HMGET", P .. "a", unpack(ids))
+  if records.err then break end
+  for place = 1, #ids do plain = plain and not records[place] end
+  if not plain then break end
 
   -- Each user has work, or becomes runnable as one that comes.
   local texts, fresh = read("HMGET", P .. "u", unpack(owners)), read("ZCARD", P .. "fresh")
@@ -73,14 +78,10 @@ repeat
 
   local values, places, reply, format = {}, {}, {1}, string.format
   for first = 3, size, 11 do
-    local id, user, message, at = argv[first], argv[first + 1], argv[first + 10], #values
+    local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
     clk = math.max(now, clk + 1)
-    values[at + 1], values[at + 2] = P .. "m:" .. id, message
-    values[at + 3], values[at + 4] = P .. "t:" .. id, cmsgpack.pack({
-      state = "QUEUED", user = user, digest = argv[first + 8], pushed_at = now_ms,
-      bytes = #message > 30000 and #message or nil, cost = argv[first + 5] ~= "" and tonumber(argv[first + 5]) or nil,
-      timeout = argv[first + 4] ~= "3600000" and tonumber(argv[first + 4]) or nil,
-    })
+    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, 3, now_ms,
+      argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
     local of_user = places[user]
     if not of_user then
       of_user = {}

@@ -105,7 +105,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
         "read_outputs": lambda: calls.read_outputs(KEYS, "t", ["t" for _ in each]),
-        "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
+        "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False),
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
         "verify_parents": lambda: calls.verify_parents(KEYS, [(b"t", [After("p")]) for _ in each], fix=False, **ttl),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
