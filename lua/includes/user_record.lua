@@ -7,8 +7,8 @@ local LANES, LANE_NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1
 local FAR = 2 ^ 44
 local user_records, unreadable_users = {}, {}
 
--- Raises an error if it is not a record. A tag may be negative by what a user may be ahead of the others, and not so low
--- that the user would be the next one for years.
+-- Raises an error if it is not a record. A tag may be negative, but not so low that its user would be the next one for
+-- years.
 local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
   local r = #text > USER_SIZE and cmsgpack.unpack(string.sub(text, USER_SIZE + 1)) or {}
