@@ -32,7 +32,8 @@ local state, owner = t.r.state, t.r.user
 if not state then return {-2} end
 if state == "STARTED" then
   t.r.cancel = true
-  write_now(t)
+  will_write(t)
+  write_tasks()
   return {4, state}
 end
 if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end

@@ -11,14 +11,14 @@
 --- @include "create"
 local refused = begin()
 if refused then return refused end
-local mode, backlog = ARGV[1], ARGV[2]
-if #ARGV ~= 2 or (mode ~= "" and mode ~= "time" and mode ~= "count") or (backlog ~= "" and not number_at(2)) then
+local mode, most = ARGV[1], ARGV[2]
+if #ARGV ~= 2 or (mode ~= "" and mode ~= "time" and mode ~= "count") or (most ~= "" and not number_at(2)) then
   return bad_arguments("configure takes a cost mode and a backlog")
 end
 
 local was = call("HMGET", KEYS[1], "cost_mode", "backlog")
 local changes_mode = mode ~= "" and mode ~= (was[1] or "time")
-local changes_backlog = backlog ~= "" and backlog ~= (was[2] or "0")
+local changes_backlog = most ~= "" and most ~= (was[2] or "0")
 if changes_mode and call("EXISTS", P .. "users") == 1 then return {-8} end
 if not changes_mode and not changes_backlog then return {2} end
 create()
@@ -29,5 +29,5 @@ if changes_mode then
   g.V, g.aseq, g.bs, g.cg, g.est0 = 0, 0, 0, 0, 1000 -- averages and tags are in the old unit
   save_globals()
 end
-if changes_backlog then call("HSET", KEYS[1], "backlog", backlog) end
+if changes_backlog then call("HSET", KEYS[1], "backlog", most) end
 return {1}

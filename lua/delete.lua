@@ -41,7 +41,7 @@ for index = 2, #ARGV do
   elseif dependents_pending(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
-    gone[t.id], t.changed = true, true -- so that commit does not write it again
+    gone[t.id] = true
     forget_task(t.id, "held")
     take_from("kept", t.id)
   end

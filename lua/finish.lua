@@ -22,9 +22,7 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "free_dependents"
---- @include "leave_running"
---- @include "endings"
---- @include "trim"
+--- @include "finish"
 local STRIDE = 5
 
 local refused = begin()
@@ -36,11 +34,7 @@ end
 local malformed = bad_times(1, STRIDE)
 if malformed then return malformed end
 
-local reply = endings(1, STRIDE, function(t, first)
-  leave_running(t, number_at(first + 2))
-  return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms, ARGV[first + 4])
-end)
-trim(2 * (#ARGV - 1) / STRIDE)
+local reply = finish(1, result_ttl_ms)
 free_dependents(FREED, result_ttl_ms)
 commit()
 return reply

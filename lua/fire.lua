@@ -60,14 +60,14 @@ local term, result_ttl_ms = number_at(1), number_at(2)
 if not term or not result_ttl_ms or not grouped(2, STRIDE) or #ARGV > 2 + MOST * STRIDE then
   return bad_arguments("fire takes a term, a retention time, and 19 arguments each for 1 to 200 schedules")
 end
-local keys, owners, moves, total = {}, {}, {}, 0
+local keys, ids, owners, moves, total = {}, {}, {}, {}, 0
 for first = 3, #ARGV, STRIDE do
-  local move, size = group_at(first), #keys
+  local move = group_at(first)
   if not move then return bad_arguments("a time of a schedule is malformed: " .. ARGV[first]) end
   moves[#moves + 1] = move
-  keys[size + 1] = P .. "schedule:" .. move.id
+  keys[#keys + 1] = P .. "schedule:" .. move.id
   if move.fire_ms then
-    keys[size + 2] = P .. "t:" .. ARGV[first + TASK]
+    ids[#ids + 1] = ARGV[first + TASK]
     owners[#owners + 1] = ARGV[first + TASK + 1]
   end
   total = total + #ARGV[first + STRIDE - 1]
@@ -76,7 +76,8 @@ if total > MOST_BYTES then return bad_arguments("the messages of one call have m
 local ruling = whole(call("HGET", P .. "lock", "term")) or 0
 if ruling > term then return {-1, ruling} end
 
-read_records(keys)
+read_schedules(keys)
+read_tasks(ids)
 read_users(owners)
 local stored, of_user = 0, {} -- numbers of tasks stored by this call
 
@@ -114,5 +115,6 @@ for _, move in ipairs(moves) do
   size = size + 3
 end
 place_schedules()
+write_schedules()
 commit()
 return reply

@@ -1,54 +1,63 @@
 #!lua flags=allow-oom
---[[ pop: gives a worker the next tasks, fair between users, each with a lease. It first reclaims tasks with expired
-  leases.
+--[[ pop: gives a worker the next tasks, fair between users, each with a lease. It first ends attempts of the worker as
+  finish does, and reclaims tasks with expired leases.
   Guarantee: no other worker gets the task until its lease ends. Repeated with the same claim, it returns the same
-  tasks.
+  tasks; ends that were recorded before are not recorded again.
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_lost_workers  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
-  Returns {1, more, wait_ms, reclaimed, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight
-    places per task, at most 4 MiB, but at least one task if there is one;
+  ARGV[8..] for each task: id, token, ran_us, result, xcom
+  Returns {1, more, wait_ms, reclaimed, ended, id, message, token, attempt, failures, solo, pushed_at, heritage, ...},
+    eight places per task, at most 4 MiB, but at least one task if there is one;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
     wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
-    reclaimed lists the tasks that were reclaimed, see reclaim.lua
+    reclaimed lists the tasks that were reclaimed, see reclaim.lua;
+    ended is the answer of finish for the attempts in ARGV, if any: {1, state}, {2, state}, {-1, state}, {-2, ''}
     | {-5, what} | {-6, schema}
-  Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
+  Moves: QUEUED -> STARTED, STARTED -> FINISHED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED,
+    STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+local ended -- the answer about attempts that the quick path has ended
+--- @include "quick_pop"
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
+--- @include "wake"
 --- @include "batch"
+--- @include "task"
+--- @include "forget_task"
 --- @include "user"
 --- @include "sync"
+--- @include "read_ahead"
 --- @include "enter"
---- @include "wake"
---- @include "task"
+--- @include "commit"
 --- @include "conclude"
+--- @include "grant"
 --- @include "free_dependents"
 --- @include "leave_running"
+--- @include "finish"
 --- @include "put_back"
 --- @include "reclaim"
 --- @include "promote"
 --- @include "collect"
 --- @include "pick"
---- @include "commit"
---- @include "grant"
 --- @include "describe"
 --- @include "sizes"
--- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
--- places of a hundred tasks.
-local FULL = 3000000
-
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
 local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
-if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
-  or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+if #ARGV < 7 or worker == "" or #worker > 255 or not string.match(claim, "^%x+$") or #claim > 200 or not wanted
+  or wanted < 1 or wanted > 100 or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms
+  or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two retention times")
 end
 
-local reply, tasks = {1, 1, 0, {}}, {}
+local ends = #ARGV > 7
+if ends and not grouped(7, ENDING) then return bad_arguments("pop takes five arguments for each task that it ends") end
+local malformed = ends and bad_times(7, ENDING)
+if malformed then return malformed end
+local reply, tasks = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}}, {}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
@@ -57,10 +66,15 @@ if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
     if t.r.state == "STARTED" and string.sub(t.r.token or "", -#claim) == claim then tasks[#tasks + 1] = t end
   end
   describe(reply, tasks)
+  if ends then
+    free_dependents(FREED, result_ttl_ms)
+    commit()
+  end
   return reply
 end
 
 g.pop_at = now_ms
+send_index("running") -- reclaim reads it
 reply[4] = reclaim(2, max_lost, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
@@ -86,7 +100,7 @@ for _ = 1, turns do
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
-    bytes = bytes + (t.r.bytes or SMALL)
+    bytes = bytes + t.bytes
   end
   sync(u)
   put_among_heads(u)
@@ -101,5 +115,5 @@ if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
 elseif soonest_ms > now_ms then
   reply[2] = 0
 end
-reply[3] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
+reply[3] = soonest_ms == math.huge and -1 or math.max(0, soonest_ms - now_ms)
 return reply

@@ -8,7 +8,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "task"
---- @include "records"
+--- @include "batch"
 --- @include "listeners"
 local STRIDE = 3
 local MOST_BYTES = 4096 -- of one progress value
@@ -16,15 +16,15 @@ local MOST_BYTES = 4096 -- of one progress value
 local refused = begin()
 if refused then return refused end
 if not grouped(0, STRIDE) then return bad_arguments("progress takes id, token and progress of each task") end
-local keys = {}
+local ids = {}
 for first = 1, #ARGV, STRIDE do
   if #ARGV[first + 2] > MOST_BYTES then
     return bad_arguments("the progress of task " .. ARGV[first] .. " has more than 4 KiB")
   end
-  keys[#keys + 1] = P .. "t:" .. ARGV[first]
+  ids[#ids + 1] = ARGV[first]
 end
 
-read_records(keys)
+read_tasks(ids)
 local reply = {1}
 for first = 1, #ARGV, STRIDE do
   local t = task(ARGV[first])

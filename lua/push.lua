@@ -52,7 +52,7 @@ for first = 3, #ARGV, STRIDE do
   if bytes > limit then return {-4, id, bytes} end
   total = total + bytes
   if total > MOST_BYTES then return bad_arguments("the messages of one push have more than 4 MiB") end
-  local known = here[id] or record(P .. "t:" .. id) or {}
+  local known = here[id] or task_record(id) or {}
   local dedup = ARGV[first + 6]
   local holder = dedup ~= "" and not known.state and (keyed[dedup] or dedup_holder(dedup))
   if known.state then

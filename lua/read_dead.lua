@@ -9,7 +9,7 @@
     clock | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
---- @include "record"
+--- @include "task"
 --- @include "rank_after"
 local MOST_BYTES = 4194304
 
@@ -27,8 +27,8 @@ local rank = rank_after("dead", int(after_ms), after_id)
 local ids = call("ZRANGE", P .. "dead", rank, rank + most) -- one more, to see if others follow
 local last_ms
 for place, id in ipairs(ids) do
-  local r = record(P .. "t:" .. id) or {}
-  local blob, message = call("GET", P .. "r:" .. id) or "", call("GET", P .. "m:" .. id) or ""
+  local t = task(id)
+  local r, blob, message = t.r, result_of(t), message_of(id) or ""
   total = total + #blob + #message
   if place > most or (total > MOST_BYTES and place > 1) then
     reply[3] = int(last_ms)

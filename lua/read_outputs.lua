@@ -20,7 +20,7 @@ for named, id in string.gmatch(task(ARGV[1]).r.instead or "", "([^\n]+)\n([^\n]+
 local reply, total = {1}, 0
 for index = 2, #ARGV do
   local t = task(instead[ARGV[index]] or ARGV[index])
-  local result = t.r.state and call("GET", P .. "r:" .. t.id) or ""
+  local result = t.r.state and result_of(t) or ""
   local xcom = t.r.xcom and call("GET", P .. "x:" .. t.id) or ""
   total = total + #result + #xcom
   if total > MOST_BYTES and index > 2 then break end

@@ -8,7 +8,6 @@
     | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
---- @include "record"
 --- @include "tell_schedules"
 local MOST = 1000 -- keep equal to calls/schedules.py
 local refused = begin_reading()

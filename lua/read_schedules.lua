@@ -8,7 +8,6 @@
     | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
---- @include "record"
 --- @include "tell_schedules"
 local refused = begin_reading()
 if refused then return refused end

@@ -7,10 +7,11 @@
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "tell_record"
+--- @include "task_record"
 local refused = begin_reading()
 if refused then return refused end
 if #ARGV ~= 1 or ARGV[1] == "" then return bad_arguments("read_task takes a task") end
 
 local reply = {1, int(wall_ms)}
-tell_record(reply, record(P .. "t:" .. ARGV[1]))
+tell_record(reply, task_record(ARGV[1]))
 return #reply > 2 and reply or {-2}

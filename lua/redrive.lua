@@ -42,10 +42,12 @@ local function redrive(t)
   local number = (of_user[r.user] or 0) + 1
   redriven, of_user[r.user] = redriven + 1, number
   for _, index in ipairs({"kept", "held", "dead"}) do take_from(index, t.id) end
-  for _, kind in ipairs({"r:", "p:"}) do drop_key(P .. kind .. t.id) end
+  drop_key(P .. "p:" .. t.id)
+  if r.large then drop_key(P .. "r:" .. t.id) end
   -- The ending that made it a dead letter is still recognized if it is sent again.
   r.state, r.settled = "QUEUED", r.token
   r.fails, r.lost, r.solo, r.cancel, r.ended_at, r.keep, r.watch = nil, nil, nil, nil, nil, nil, nil
+  r.result, r.large = nil, nil
   if r.kids then r.told = call("LLEN", P .. "d:" .. t.id) end
   if r.dedup and dedup_holder(r.dedup) then
     r.dedup = nil
@@ -66,7 +68,7 @@ for index = 2, #ARGV do
     code = -2
   elseif r.state ~= "FAILED" then
     code = 2
-  elseif call("EXISTS", P .. "m:" .. t.id) == 0 then
+  elseif not has_message(t.id) then
     code = -2
   elseif dependents_pending(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8

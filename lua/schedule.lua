@@ -41,7 +41,7 @@ if total > MOST_BYTES then return bad_arguments("the definitions of one call hav
 -- Whether a schedule has no further runs, and the new one does not begin with a time that was fired.
 local function makes_room(r, next_ms) return r.forget and not (next_ms and r.last and next_ms <= r.last) end
 
-read_records(keys)
+read_schedules(keys)
 local reply, fresh = {1, int(wall_ms)}, {}
 for first = 1, #ARGV, STRIDE do
   local r = schedule(ARGV[first]).r

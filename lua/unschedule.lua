@@ -5,7 +5,7 @@
   Returns {1} | {2} no such schedule | {-10, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "record"
+--- @include "schedule_record"
 --- @include "lose"
 local refused = begin()
 if refused then return refused end
@@ -15,7 +15,7 @@ if #ARGV ~= 2 or not id or (ARGV[2] ~= "" and not revision) then
 end
 
 local key = P .. "schedule:" .. id
-local known = record(key)
+local known = schedule_record(key)
 if known and known.rev then
   if revision and revision ~= known.rev then return {-10, known.rev} end
   call("DEL", key)

@@ -1,25 +1,23 @@
 #!lua flags=allow-oom
 --[[ verify_keys: checks single keys: that their type is right, and that they do not belong to a deleted or ended task.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] dead_ttl_ms
-  ARGV[3..] for each task: key (the part after the queue's prefix)
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them
+  ARGV[2..] for each task: key (the part after the queue's prefix)
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
 --- @include "counts"
 --- @include "batch"
---- @include "records"
 --- @include "task"
 --- @include "conclude"
---- @include "bury"
 --- @include "dependents_pending"
 --- @include "notification_pending"
 --- @include "bind"
 --- @include "terminal"
 --- @include "look_at_limits"
 local TYPES = {
-  meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
+  meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", a = "hash", r = "string", x = "string",
   p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
@@ -29,9 +27,8 @@ local TYPES = {
 
 local refused = begin()
 if refused then return refused end
-local dead_ttl_ms = number_at(2)
-if not begin_verification() or not dead_ttl_ms or not grouped(2, 1) then
-  return bad_arguments("verify_keys takes 0 or 1, a retention time and keys")
+if not begin_verification() or not grouped(1, 1) then
+  return bad_arguments("verify_keys takes 0 or 1, and keys")
 end
 
 local function leftover(name, why)
@@ -40,15 +37,8 @@ local function leftover(name, why)
 end
 
 local look = {
-  m = function(name, id)
-    local state = task(id).r.state
-    if state == "FINISHED" or state == "CANCELED" then return leftover(name, "its task is " .. state) end
-    if state or call("EXISTS", P .. "t:" .. id) == 1 then return end
-    found("lost", id, "there is a message and no record", fix)
-    if fix then bury(task(id), "", "the key of its message", dead_ttl_ms) end
-  end,
   r = function(name, id)
-    if not TERMINAL[task(id).r.state] then leftover(name, "its task has not ended") end
+    if not task(id).r.large then leftover(name, "no task that has ended has stored it") end
   end,
   x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has stored it") end end,
   p = function(name, id) if not task(id).r.state then leftover(name, "its task is not known") end end,
@@ -59,7 +49,7 @@ local look = {
     if TERMINAL[state] and notification_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
     local but = TERMINAL[state] and "was not" or "would not be"
     found("listener", id, "a listener of its ending " .. but .. " notified", fix)
-    if fix and TERMINAL[state] then return announce(t, state, call("GET", P .. "r:" .. id) or "") end
+    if fix and TERMINAL[state] then return announce(t, state, result_of(t)) end
     t.r.watch = true
     if fix then will_write(t) end
   end,
@@ -95,7 +85,7 @@ local look = {
   cfg = look_at_limits,
 }
 
-for first = 3, #ARGV do
+for first = 2, #ARGV do
   local name = ARGV[first]
   local kind, id = string.match(name, "^([a-z]+):?(.*)$")
   local wanted, is = TYPES[kind], call("TYPE", P .. name).ok
@@ -109,7 +99,7 @@ for first = 3, #ARGV do
     look_at_limits(name, id)
   end
 end
-write_records()
+write_tasks()
 send_batches()
 save_counts()
 return all_found()

@@ -21,7 +21,7 @@ end
 
 local keys = {}
 for index = 3, #ARGV do keys[index - 2] = P .. "schedule:" .. ARGV[index] end
-read_records(keys)
+read_schedules(keys)
 
 local strays_only = ARGV[2] == "1"
 
@@ -49,7 +49,7 @@ for index = 3, #ARGV do
     if fix and s.r.rev then
       if s.r.on and not due_at(s.r) then s.r.from = wall_ms end
       add_to("schedules", "0", s.id)
-      will_write(s)
+      will_write_schedule(s)
     elseif fix then
       lose(s.id)
     end

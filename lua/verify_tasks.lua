@@ -99,13 +99,13 @@ for first = 5, #ARGV do
   local t = task(ARGV[first])
   local state = t.r.state
   if not state then
-    if unreadable[t.key] and ARGV[first] ~= "" then
+    if ARGV[first] ~= "" and (unreadable_tasks[t.id] or call("EXISTS", P .. "t:" .. t.id) == 1) then
       found("record", t.id, "its record cannot be read", fix)
       if fix then bury(t, "", "the key of its record", dead_ttl_ms) end
     end
   elseif not look[state] then
     look_at_ended(t)
-  elseif call("EXISTS", P .. "m:" .. t.id) == 1 then
+  elseif t.bare or has_message(t.id) then
     look[state](t)
   elseif state == "STARTED" then
     look[state](t)

@@ -10,7 +10,6 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "task"
---- @include "records"
 --- @include "terminal"
 --- @include "listeners"
 local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- the number of tasks is also in watch.py
@@ -18,21 +17,21 @@ local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- the number of tasks is also in w
 local refused = begin()
 if refused then return refused end
 local listener, ttl_ms = ARGV[1], number_at(2)
-local keys, nameless = {}, false
+local ids, nameless = {}, false
 for index = 3, #ARGV do
-  keys[index - 2], nameless = P .. "t:" .. ARGV[index], nameless or ARGV[index] == ""
+  ids[index - 2], nameless = ARGV[index], nameless or ARGV[index] == ""
 end
-if #ARGV < 3 or not ttl_ms or nameless or #keys > MOST_TASKS then
+if #ARGV < 3 or not ttl_ms or nameless or #ids > MOST_TASKS then
   return bad_arguments("watch takes a listener, a time and 1 to 1000 tasks")
 end
 
-read_records(keys)
+read_tasks(ids)
 local reply, total = {1}, 0
 for index = 3, #ARGV do
   local t = task(ARGV[index])
   local state, left = t.r.state or "", ""
   if TERMINAL[state] then
-    left = call("GET", P .. "r:" .. t.id) or ""
+    left = result_of(t)
     total = total + #left
     if total > MOST_BYTES and index > 3 then break end
   elseif state ~= "" and listener ~= "" and ttl_ms > 0 then
@@ -46,6 +45,6 @@ for index = 3, #ARGV do
   end
   reply[#reply + 1], reply[#reply + 2] = state, left
 end
-write_records()
+write_tasks()
 send_batches()
 return reply

@@ -69,7 +69,7 @@ class Bench:
     def pop(self, count: int) -> tuple[Granted, ...]:
         """Take tasks."""
         self._claims += 1
-        both = {"result_ttl_ms": TTL_MS, "dead_ttl_ms": TTL_MS}
+        both: dict[str, Any] = {"result_ttl_ms": TTL_MS, "dead_ttl_ms": TTL_MS}
         claim = f"{self._claims:016x}"
         return self.run(
             calls.pop(self.keys, worker="w", claim=claim, count=count, lease_ms=600_000, max_lost_workers=5, **both)

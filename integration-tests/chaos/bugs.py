@@ -81,8 +81,7 @@ BUGS = (
         "a push writes before it has checked everything",
         "push.lua",
         'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
-        'call("SET", P .. "t:" .. id, cmsgpack.pack({state = state, user = ARGV[first + 1], digest = digest,'
-        " pushed_at = now_ms}))",
+        'call("SET", P .. "t:" .. id, pack_head(BODY, here[id]))',
         "half_wrong_push",
         "C2",
     ),
@@ -178,7 +177,10 @@ BUGS = (
         "a result is stored before the token is checked",
         "includes/endings.lua",
         "local code = holds(t, ARGV[first + 1])",
-        'if #ARGV[first + 3] > 0 then call("SET", P .. "r:" .. t.id, ARGV[first + 3]) end\n'
+        "if #ARGV[first + 3] > 0 then\n"
+        "      t.r.result = ARGV[first + 3]\n"
+        "      will_write(t)\n"
+        "    end\n"
         "    local code = holds(t, ARGV[first + 1])",
         "finish_after_the_end",
         "C9",

@@ -1,6 +1,7 @@
 -- about_user: adds the state of a user to an answer, as alternating names and values; absent ones are left out.
 --- @include "tell_record"
 --- @include "user_record"
+--- @include "task_record"
 --- @include "limits"
 local function about_user(reply, id)
   local function tell(name, value)
@@ -20,7 +21,7 @@ local function about_user(reply, id)
   tell("timer", timer and exact(timer - shift_ms * 1000))
   for _, lane in ipairs({"n:", "c:"}) do
     local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
-    local next_task = next_id and record(P .. "t:" .. next_id)
+    local next_task = next_id and task_record(next_id)
     if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
   end
   tell("V", exact(g.V))

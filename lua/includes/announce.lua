@@ -21,7 +21,7 @@ local function tell_more(entry)
   local t = task(string.sub(entry, 2))
   local known = TERMINAL[t.r.state]
   -- If the task was deleted, the message has no state: the listener reads the task and finds that it is unknown.
-  local news = t.news or known and news_of(t, t.r.state, call("GET", P .. "r:" .. t.id) or "") or t.id .. "\n\n0"
+  local news = t.news or known and news_of(t, t.r.state, result_of(t)) or t.id .. "\n\n0"
   call("LPOP", P .. "pending")
   if tell_end(t.id, news, TOLD) == TOLD then call("RPUSH", P .. "pending", entry) end
   return call("LINDEX", P .. "pending", 0)

@@ -1,13 +1,20 @@
 -- bury: a task whose record is missing or unreadable becomes a dead letter with that reason, so that waiting processes
--- are notified. Only its id and the index where it was found are known.
+-- are notified. Only its id and the index where it was found are known, and what was pushed if that can be read.
 local function bury(t, owner, where, ttl_ms)
-  local gone = unreadable[t.key] and "cannot be read and was set aside" or "is gone"
-  if call("EXISTS", t.key) == 1 then set_aside(t.key) end
+  local pushed, gone = set_aside_task(t)
   t.r = {
-    user = owner, digest = "", pushed_at = now_ms,
+    user = pushed.user or #owner <= 128 and owner or "", digest = pushed.digest or "", prio = pushed.prio,
+    timeout = pushed.timeout, cost = pushed.cost, pushed_at = pushed.pushed_at or now_ms,
     kids = call("EXISTS", P .. "d:" .. t.id) == 1 or nil, watch = call("EXISTS", P .. "w:" .. t.id) == 1 or nil,
   }
   return conclude(t, "FAILED", cjson.encode({
     type = "BrokenRecord", reason = "broken", error = "its record " .. gone .. "; its id was found in " .. where,
   }), ttl_ms)
+end
+
+-- Whether the record of a task that was found in an index of other states is lost: there is none, or nothing but what
+-- was pushed, and the task is not in its queue.
+local function record_lost(t)
+  local queue = t.bare and (t.r.prio == 6 and "c:" or "n:") .. t.r.user
+  return not t.r.state or queue and not call("ZSCORE", P .. queue, t.id)
 end

@@ -1,11 +1,11 @@
 -- commit: the end of a script that moved tasks: writes rings, records and counters once each, and wakes a worker.
---- @include "records"
+--- @include "task"
 --- @include "save_users"
 
 local function save()
   settle()
   save_users()
-  write_records()
+  write_tasks()
   send_batches()
   save_globals()
   save_counts()

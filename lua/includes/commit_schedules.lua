@@ -8,13 +8,13 @@ local function change(s)
     call("HSET", P .. "counts", "changes", int(number))
   end
   s.r.rev = number
-  will_write(s)
+  will_write_schedule(s)
   return s.r.rev
 end
 
 local function commit_schedules()
   place_schedules()
-  write_records()
+  write_schedules()
   send_batches()
   save_counts()
   call("PUBLISH", P .. "changed", "schedules")

@@ -1,16 +1,18 @@
--- conclude: the only transition into a terminal state. Stores the result or error, deletes the message and frees the
--- deduplication key, puts the record into the retention index, and notifies the processes that wait for the task.
+-- conclude: the only transition into a terminal state. Stores the result or error with the record, which takes the
+-- place of the message unless the task has FAILED; frees the deduplication key, puts the task into the retention index,
+-- and notifies the processes that wait for it.
 --- @include "announce"
 local function conclude(t, state, blob, ttl_ms, xcom)
   local r = t.r
   r.state, r.ended_at = state, now_ms
   will_write(t)
-  if blob ~= "" then store_key(P .. "r:" .. t.id, blob) end
-  if state == "FAILED" then
-    add_to("dead", now_ms, t.id)
-  else
-    drop_key(P .. "m:" .. t.id)
+  if #blob > INLINED then
+    store_key(P .. "r:" .. t.id, blob)
+    r.large = true
+  elseif blob ~= "" then
+    r.result = blob
   end
+  if state == "FAILED" then add_to("dead", now_ms, t.id) end
   if xcom and xcom ~= "" then
     store_key(P .. "x:" .. t.id, xcom)
     r.xcom = true

@@ -1,15 +1,11 @@
 -- describe: adds a task to the answer of pop, in eight places: id, message, token, attempt, failures, solo, pushed_at,
--- and for a task that inherited its user or priority both, the digit of the priority first. A message longer than the
--- limit of push is not sent: it was not written by push, and the worker could not read it.
-local MOST_MESSAGE = 1048576 -- keep equal to push.lua
+-- and for a task that inherited its user or priority both, the digit of the priority first.
+--- @include "sizes"
 
 local function describe(reply, tasks)
-  if #tasks == 0 then return end
-  local keys, size = {}, #reply
-  for index, t in ipairs(tasks) do keys[index] = P .. "m:" .. t.id end
-  local messages = call("MGET", unpack(keys))
-  for index, t in ipairs(tasks) do
-    local r, message = t.r, messages[index] or ""
+  local size = #reply
+  for _, t in ipairs(tasks) do
+    local r, message = t.r, message_of(t.id) or ""
     if #message > MOST_MESSAGE then message = "" end
     reply[size + 1], reply[size + 2], reply[size + 3] = t.id, message, r.token
     reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0

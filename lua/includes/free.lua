@@ -7,7 +7,7 @@
 local function free(id, parent, goes_on, ttl_ms)
   local t = task(id)
   local r = t.r
-  if not r.state and call("ZSCORE", P .. "deferred", id) then
+  if (not r.state or t.bare) and call("ZSCORE", P .. "deferred", id) and record_lost(t) then
     take_from("deferred", id)
     bury(t, "", "the index of those that wait for others", ttl_ms)
   end

@@ -6,7 +6,7 @@
 --   cg    pops in a row on CRITICAL credit that skipped a fresh user
 --   queued  tasks in queues now     pushed, finished  since the queue was created     seen, shift  see clock.lua
 --   clk   the last time of entry that a task got, in microseconds: each is later than the one before
-local GLOBALS, GLOBALS_SIZE, GLOBALS_VERSION = "<BBBdddddddddd", 83, 1
+--- @include "globals_format"
 local g, unreadable_globals
 
 -- A value that no script can have written counts as that of a new queue. `answer` is that of GET; an error is one of a

@@ -1,5 +1,6 @@
 -- grant: starts one task of a user: charges an estimate in advance and grants the lease.
 --- @include "take"
+--- @include "cost"
 
 -- The fence is the start time, so it keeps growing after a failover that rolled the record back. The first attempts of
 -- all tasks of a pop have the same fence.

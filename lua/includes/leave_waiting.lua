@@ -1,4 +1,4 @@
--- leave_waiting: makes a waiting task whose message is missing a dead letter.
+-- leave_waiting: makes a waiting task whose message is missing or unreadable a dead letter.
 local function leave_waiting(t, dead_ttl_ms)
   local r = t.r
   if r.state == "QUEUED" then
@@ -8,5 +8,7 @@ local function leave_waiting(t, dead_ttl_ms)
   else
     undefer(t)
   end
-  conclude(t, "FAILED", '{"type":"BrokenRecord","reason":"broken","error":"its message is gone"}', dead_ttl_ms)
+  local gone = set_aside(P .. "t:" .. t.id) and "cannot be read and was set aside" or "is gone"
+  local error_of = '{"type":"BrokenRecord","reason":"broken","error":"its message ' .. gone .. '"}'
+  conclude(t, "FAILED", error_of, dead_ttl_ms)
 end

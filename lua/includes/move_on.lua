@@ -26,5 +26,5 @@ local function move_on(s, move, code, keep_ms, term)
   if move.at then r.did = format("%d %d %d %d %d", term, move.revision, move.at, code, wall_ms) end
   r.next = move.following
   r.forget = not move.following and (r.forget or wall_ms + keep_ms) or nil
-  will_write(s)
+  will_write_schedule(s)
 end

@@ -11,7 +11,7 @@ local function look_at_parents(lines, here)
     local named, edge = string.sub(line, 2), string.sub(line, 1, 1)
     local other = stands_for[named]
     local id = other and other.id or named
-    local parent = here[id] or record(P .. "t:" .. id)
+    local parent = here[id] or task_record(id)
     if not parent then return nil, named end
     if other then instead[#instead + 1] = named .. "\n" .. id .. "\n" end
     first = first.user and first or other and other.user and other or parent

@@ -14,7 +14,7 @@ local function promote(most, dead_ttl_ms)
       t.r.state, t.r.at = "QUEUED", nil
       will_write(t)
       enter(user(t.r.user), id, t.r.prio or NORMAL, due_ms * 1000)
-    elseif not t.r.state then
+    elseif record_lost(t) then
       bury(t, "", "the index of delayed tasks", dead_ttl_ms)
     end
   end

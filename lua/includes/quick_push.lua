@@ -2,63 +2,55 @@
 -- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
 -- do the same: a test compares them.
 --- @include "call"
+--- @include "task_format"
+--- @include "globals_format"
 repeat
-  local argv, read, size = ARGV, redis.pcall, #ARGV
+  local argv, size = ARGV, #ARGV
   if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 100 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
     or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
-  local meta = read("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog", "born")
-  local stored = read("GET", P .. "g")
-  if meta.err or meta[1] ~= "1" or meta[4] or (meta[5] and meta[5] ~= "0") or not meta[6] or type(stored) ~= "string"
-    or #stored < 83 then break end
-  local version, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift, clk =
-    struct.unpack("<BBBdddddddddd", stored)
-  -- NaN is in no range.
-  if version ~= 1 or not (V >= 0 and V < 2 ^ 52 and aseq >= 0 and aseq < 2 ^ 52 and queued >= 0 and queued < 2 ^ 52
-    and pushed >= 0 and pushed < 2 ^ 52 and shift >= 0 and shift < 2 ^ 42 and clk >= 0 and clk < 2 ^ 52) then break end
-  local now
-  if meta[2] then now = meta[2] == "1" and tonumber(read("GET", P .. "now")) or nil else
-    local time = read("TIME")
-    now = time[1] * 1000000 + time[2]
-  end
-  if not now or not (seen >= 0 and seen <= now + shift * 1000) then break end
-  now = now + shift * 1000
+--- @include "quick_begin"
+  if meta[5] and meta[5] ~= "0" then break end
 
   -- Each task is plain and new.
-  local keys, seen_ids, owners, total, plain = {}, {}, {}, 0, true
+  local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
   for first = 3, size, 11 do
     local id, user, message = argv[first], argv[first + 1], argv[first + 10]
-    local timeout, cost = argv[first + 4], argv[first + 5]
+    local timeout, cost, digest = argv[first + 4], argv[first + 5], argv[first + 8]
     total = total + #message
     plain = argv[first + 2] == "3" and argv[first + 3] == "" and argv[first + 6] == "" and argv[first + 7] == "0"
       and argv[first + 9] == "" and #message <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
       and #id <= 128 and user ~= "" and #user <= 128 and not string.find(id .. user, "%c")
       and string.find(timeout, "^%d+$") and #timeout <= 15
-      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15)
+      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15) and #digest <= 255
     if not plain then break end
     seen_ids[id] = true
-    keys[#keys + 1] = P .. "t:" .. id
+    keys[#keys + 1], ids[#ids + 1] = P .. "t:" .. id, id
     if not owners[user] then
       owners[user] = true
       owners[#owners + 1] = user
     end
   end
   if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end
+  local records = read("HMGET", P .. "a", unpack(ids))
+  if records.err then break end
+  for place = 1, #ids do plain = plain and not records[place] end
+  if not plain then break end
 
   -- Each user has work, or becomes runnable as one that comes.
   local texts, fresh = read("HMGET", P .. "u", unpack(owners)), read("ZCARD", P .. "fresh")
   if texts.err or type(fresh) ~= "number" then break end
-  local burst, comers = meta[3] == "count" and 8 or 1000000, {}
+  local burst, comers = counted and 8 or 1000000, {}
   for place, user in ipairs(owners) do
     local text = texts[place]
-    local S, served, since, ewma, inf, lane = -math.huge, 0, math.floor(now / 1000), 0, 0, 0
+    local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
     if text then
       plain = #text == 37
       if not plain then break end
       S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-      plain = S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53 and ewma >= 0
-        and ewma < 2 ^ 53 and lane <= 2
+      plain = S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
+        and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
       if not plain then break end
     end
     if lane == 0 then
@@ -69,7 +61,7 @@ repeat
         local debt = read("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")
         if not plain or head.err or debt.err then plain = false break end
         local tag = tonumber(head[2] or debt[2] or 0)
-        plain = tag and tag > -(2 ^ 52) and tag < 2 ^ 52
+        plain = tag and tag > -(2 ^ 44) and tag < 2 ^ 52
         if not plain then break end
         V = math.max(V, tag)
       end
@@ -86,14 +78,10 @@ repeat
 
   local values, places, reply, format = {}, {}, {1}, string.format
   for first = 3, size, 11 do
-    local id, user, message, at = argv[first], argv[first + 1], argv[first + 10], #values
+    local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
     clk = math.max(now, clk + 1)
-    values[at + 1], values[at + 2] = P .. "m:" .. id, message
-    values[at + 3], values[at + 4] = P .. "t:" .. id, cmsgpack.pack({
-      state = "QUEUED", user = user, digest = argv[first + 8], pushed_at = math.floor(now / 1000),
-      bytes = #message > 30000 and #message or nil, cost = argv[first + 5] ~= "" and tonumber(argv[first + 5]) or nil,
-      timeout = argv[first + 4] ~= "3600000" and tonumber(argv[first + 4]) or nil,
-    })
+    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, 3, now_ms,
+      argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
     local of_user = places[user]
     if not of_user then
       of_user = {}
@@ -109,8 +97,8 @@ repeat
     call("HSET", P .. "u", comer[1], comer[5])
   end
   call("MSET", unpack(values))
-  call("SET", P .. "g", struct.pack("<BBBdddddddddd", version, bs, cg, V, aseq, est0, pop_at, queued + #keys,
-    pushed + #keys, finished, now, shift, clk) .. string.sub(stored, 84))
+  queued, pushed = queued + #keys, pushed + #keys
+--- @include "quick_end"
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
   do return reply end
 until true

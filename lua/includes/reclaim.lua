@@ -11,7 +11,7 @@ local function reclaim(most, max_lost, result_ttl_ms, dead_ttl_ms)
     local state = r.state
     if state ~= "STARTED" then
       take_from("running", id)
-      state = not state and bury(t, "", "the index of running tasks", dead_ttl_ms)
+      state = record_lost(t) and bury(t, "", "the index of running tasks", dead_ttl_ms)
     else
       local u = leave_running(t, nil)
       count("expired", 1)

@@ -3,13 +3,11 @@ local COUNTED = 10000
 
 local function running_by_user()
   if call("ZCARD", P .. "running") > COUNTED then return nil end
-  local keys, running = {}, {}
-  for index, id in ipairs(call("ZRANGEBYSCORE", P .. "running", "-inf", "+inf", "LIMIT", 0, COUNTED)) do
-    keys[index] = P .. "t:" .. id
-  end
-  read_records(keys)
-  for _, key in ipairs(keys) do
-    local r = records[key]
+  local running = {}
+  local ids = call("ZRANGEBYSCORE", P .. "running", "-inf", "+inf", "LIMIT", 0, COUNTED)
+  read_tasks(ids)
+  for _, id in ipairs(ids) do
+    local r = task_records[id]
     if r and r.state == "STARTED" then running[r.user] = (running[r.user] or 0) + 1 end
   end
   return running

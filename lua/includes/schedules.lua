@@ -6,14 +6,14 @@
 --   forget  it has no further runs, and is deleted then     last  time of the last fired run
 --   fired, missed, skipped  numbers of runs     misses  see miss.lua
 --   did  its last move: term of the leader, the revision and time that it saw, the answer, when
---- @include "records"
+--- @include "schedule_records"
 local known_schedules, touched_schedules = {}, {}
 
 local function schedule(id)
   local s = known_schedules[id]
   if s then return s end
   local key = P .. "schedule:" .. id
-  s = {id = id, key = key, r = record(key) or {}, changed = false}
+  s = {id = id, key = key, r = schedule_record(key) or {}, changed = false}
   known_schedules[id] = s
   touched_schedules[#touched_schedules + 1] = s
   return s

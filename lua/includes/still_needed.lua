@@ -6,10 +6,10 @@ local function still_needed(t)
   local list = P .. "d:" .. t.id
   local r, needed, gone = t.r, false, 0
   for _, line in ipairs(call("LRANGE", list, 0, LOOKED_AT - 1)) do
-    local child = record(P .. "t:" .. string.sub(line, 2))
-    needed = child and not TERMINAL[child.state]
+    local child = task(string.sub(line, 2)).r
+    needed = child.state and not TERMINAL[child.state]
     if needed then break end
-    gone, r.last = gone + 1, math.max(r.last or 0, child and child.ended_at or 0)
+    gone, r.last = gone + 1, math.max(r.last or 0, child.ended_at or 0)
   end
   if gone > 0 then
     call("LTRIM", list, gone, -1)

@@ -3,8 +3,6 @@
 --- @include "cancel_with"
 --- @include "hold_dedup"
 --- @include "bind"
---- @include "sizes"
-local TIMEOUT = "3600000" -- milliseconds; the default of task.py, left out of records
 
 local function store(entry, result_ttl_ms)
   local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner
@@ -13,15 +11,13 @@ local function store(entry, result_ttl_ms)
   t.r = {
     state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
     prio = priority ~= NORMAL and priority or nil, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
-    bytes = #ARGV[first + 10] > SMALL and #ARGV[first + 10] or nil,
-    timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
+    timeout = number_at(first + 4), cost = number_at(first + 5),
     root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil, instead = parents.instead,
   }
-  will_write(t)
   if state == "CANCELED" then
     cancel_with(t, parents.failed, result_ttl_ms)
   else
-    store_key(P .. "m:" .. id, ARGV[first + 10])
+    store_key(P .. "t:" .. id, pack_head(BODY, t.r) .. ARGV[first + 10])
     hold_dedup(t, ARGV[first + 6], number_at(first + 7))
   end
   if state == "DEFERRED" then
@@ -33,6 +29,9 @@ local function store(entry, result_ttl_ms)
     local u = user(owner)
     enter(u, id, priority, t.r.root_at or arrival())
   end
+  -- Of most tasks the body says everything.
+  local r = t.r
+  if state ~= "QUEUED" or r.heir or r.root_at or r.instead or r.dedup or attempted[id] then will_write(t) end
   bind(t, parents)
   count("pushed", 1)
 end

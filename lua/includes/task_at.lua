@@ -7,5 +7,5 @@ local function task_at(first)
   return not malformed and id_at(first) and (id_at(first + 1) or (heir and ARGV[first + 1] == ""))
     and priority and priority <= 6 and (priority > 0 or heir)
     and number_at(first + 4) and (ARGV[first + 5] == "" or number_at(first + 5)) and number_at(first + 7)
-    and parents_at(first + 9)
+    and parents_at(first + 9) and #ARGV[first + 8] <= 255
 end

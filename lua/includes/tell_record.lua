@@ -1,6 +1,5 @@
 -- tell_record: adds the fields of a record to an answer: alternating names and values, numbers as lossless text, times
 -- on the server's clock; and when the attempt of a task began.
---- @include "record"
 local SCALES = {
   pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, tat = 1000,
 }
@@ -12,6 +11,6 @@ local function tell_record(reply, r)
     if type(value) == "number" then value = exact(value - (SCALES[name] or 0) * shift_ms) end
     if value == true then value = "1" end
     -- A false value is absent, and other types are not used.
-    if type(value) == "string" then reply[#reply + 1], reply[#reply + 2] = name, value end
+    if type(value) == "string" and name ~= "result" then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
 end

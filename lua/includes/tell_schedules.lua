@@ -1,7 +1,7 @@
 -- tell_schedules: adds schedules to an answer, in the thirteen places that calls/schedules.py reads. `from` is not
 -- later than now, even if the server's clock was set back. Returns how many it read: `most`, or fewer if they exceed 4
 -- MiB, but at least one. A schedule whose record cannot be read has no definition.
---- @include "readable_schedule"
+--- @include "schedule_record"
 local TOLD_BYTES = 4194304
 
 local function maybe(number) return number and int(number) or "" end
@@ -9,7 +9,7 @@ local function maybe(number) return number and int(number) or "" end
 local function tell_schedules(reply, ids, most)
   local head, total = #reply, 0
   for place = 1, math.min(#ids, most) do
-    local r, size = record(P .. "schedule:" .. ids[place]), #reply
+    local r, size = schedule_record(P .. "schedule:" .. ids[place]), #reply
     if r then
       if not readable_schedule(r) then r = {rev = 0} end
       local def, misses = r.def or "", r.misses or ""

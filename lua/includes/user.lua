@@ -6,7 +6,7 @@
 --   ewma  average cost of its tasks in microseconds     served  cost of its tasks since the record was created
 -- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted on demand
 --   anew  an operator has just changed its limits
---- @include "records"
+--- @include "batch"
 --- @include "user_record"
 local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 local users, touched = {}, {}

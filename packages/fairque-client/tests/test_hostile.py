@@ -16,6 +16,7 @@ from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import read_message
 
 TEXTS = [
     *("{}", "{other}", "a:b", "a\x00b", "a\r\nb", "\n", "\x7f", "\x85", "\ud800", "a\udfffb", "", " ", "*", "?[a-z]"),
@@ -111,7 +112,7 @@ def test_any_payload_is_stored_unchanged_or_refused(queue: Any, client: Any, key
         # JSON cannot represent NaN, infinity, keys that are not strings, and lone surrogates without loss.
         assert json.loads(json.dumps(payload)) != payload or "Infinity" in json.dumps(payload)
     else:
-        message = json.loads(client.get(f"{keys.prefix}m:{handle.task_id}"))
+        message = json.loads(read_message(client, keys.prefix, handle.task_id))
         assert message.get("payload") == payload
 
 

@@ -178,8 +178,8 @@ def test_endings_during_a_lost_connection_are_not_lost(
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         for handle in handles[1:]:
-            at_once.set(f"{worker.keys.prefix}r:{handle.task_id}", b"3")
-            amend_record(at_once, f"{worker.keys.prefix}t:{handle.task_id}", state="FINISHED", ended_at=1)
+            key = f"{worker.keys.prefix}t:{handle.task_id}"
+            amend_record(at_once, key, state="FINISHED", ended_at=1, result="3")
         at_once.execute()
     assert waiting.outcome() == [1, 3, 3]
 

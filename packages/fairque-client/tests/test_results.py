@@ -159,8 +159,7 @@ def test_every_method_of_the_handle_of_an_unknown_task_raises_not_found(queue: T
 
 def forget(queue: TaskQueue, server: Any, task_id: str) -> None:
     """Delete a record, as the sweep does once it has expired."""
-    prefix = queue._link.keys.prefix
-    server.delete(f"{prefix}t:{task_id}", f"{prefix}r:{task_id}")
+    server.delete(f"{queue._link.keys.prefix}t:{task_id}")
 
 
 def test_the_result_of_a_pushed_task_without_a_record_has_expired(queue: TaskQueue, worker: Any, server: Any) -> None:

@@ -156,8 +156,7 @@ def test_an_ending_during_a_lost_connection_is_not_lost(
     # In one transaction, so that nothing is subscribed when the task ends.
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        at_once.set(f"{worker.keys.prefix}r:{held.task_id}", b"3")
-        amend_record(at_once, f"{worker.keys.prefix}t:{held.task_id}", state="FINISHED", ended_at=1)
+        amend_record(at_once, f"{worker.keys.prefix}t:{held.task_id}", state="FINISHED", ended_at=1, result="3")
         at_once.execute()
     assert waiting.outcome() == 3
 
@@ -200,7 +199,9 @@ def test_a_record_that_disappears_during_a_wait_has_expired(
     handle = queue.task(queue.push(add.task(1, 2)).task_id)
     waiting = in_thread(handle.result)
     watches(spy, 1)
-    server.delete(f"{queue._link.keys.prefix}t:{handle.task_id}")
+    prefix = queue._link.keys.prefix
+    server.delete(f"{prefix}t:{handle.task_id}")
+    server.hdel(f"{prefix}a", handle.task_id)
     queue._link._waiters.wake_all()
     with pytest.raises(ResultExpired):
         waiting.outcome()

@@ -14,7 +14,7 @@ from fairque.protocol.wire.call import Call
 from fairque.scheduler.agenda import Agenda
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.window import Entry, Window
-from fairque.testing.internal import calls, eventually
+from fairque.testing.internal import calls, eventually, read_message
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -158,7 +158,7 @@ class TestEdits:
         assert desk.agenda.seconds_to_rest() == 0
         assert desk.fire()
         assert bench.times("a") == [at]
-        assert b'"new"' in (bench.client.get(f"{bench.keys.prefix}m:schedule:a:{at}") or b"")
+        assert b'"new"' in read_message(bench.client, bench.keys.prefix, f"schedule:a:{at}")
 
     @pytest.mark.parametrize("change", ["pause", "remove"])
     def test_one_that_was_stopped_or_removed_is_put_aside(

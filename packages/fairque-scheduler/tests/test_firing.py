@@ -17,7 +17,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script
 from fairque.scheduler import TaskScheduler
-from fairque.testing.internal import amend_record, calls, eventually, stored_schedule_with
+from fairque.testing.internal import amend_record, calls, eventually, read_message, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -57,7 +57,7 @@ class TestOneScheduler:
         found = bench.run(calls.read_schedule(bench.keys, "a"))
         assert (found.fired, found.missed, found.last_ms) == (len(times), 0, times[-1])
         assert total(scheduler, "fired_total") == total(scheduler, "lateness_seconds_count") == len(times)
-        message = json.loads(bench.client.get(f"{bench.keys.prefix}m:schedule:a:{times[0]}") or b"")
+        message = json.loads(read_message(bench.client, bench.keys.prefix, f"schedule:a:{times[0]}"))
         assert (message["func"], message["args"], message["user"]) == ("m:f", ["x"], "ann")
 
     def test_a_cron_schedule_fires_at_its_second(self, bench: "Bench") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.jsonvalue import dumps, loads
-from fairque.testing.internal import eventually
+from fairque.testing.internal import amend_record, eventually, read_message, write_message
 
 
 def nothing() -> None:
@@ -44,8 +44,7 @@ def test_a_message_that_cannot_be_read_is_a_dead_letter_with_a_reason_and_others
     bench: Any, name: str
 ) -> None:
     task_id = bench.push(nothing)
-    key = f"{bench.keys.prefix}m:{task_id}"
-    bench.client.set(key, spoiled_messages()[name](bench.client.get(key).encode()))
+    spoil_message(bench, task_id, spoiled_messages()[name])
     others = bench.push_all([bench.task(nothing, user=user) for user in ("ann", "bob")])
     worker = bench.start(nothing, concurrency=1)
     error = bench.error(task_id)
@@ -58,8 +57,8 @@ def test_a_message_that_cannot_be_read_is_a_dead_letter_with_a_reason_and_others
 
 def test_a_message_of_another_type_is_a_dead_letter_too(bench: Any) -> None:
     task_id = bench.push(nothing)
-    bench.client.delete(f"{bench.keys.prefix}m:{task_id}")
-    bench.client.hset(f"{bench.keys.prefix}m:{task_id}", "a", "b")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", fails=1)
+    spoil(bench, f"t:{task_id}", {"a": "b"})
     bench.start(nothing)
     assert bench.error(task_id)["reason"] == "unreadable"
     bench.result(bench.push(nothing))
@@ -123,3 +122,8 @@ def spoil(bench: Any, key: str, value: Any) -> None:
         bench.client.set(name, value)
     elif value is not None:
         bench.client.hset(name, mapping=value)
+
+
+def spoil_message(bench: Any, task_id: str, change: Callable[[bytes], bytes]) -> None:
+    message = read_message(bench.client, bench.keys.prefix, task_id)
+    write_message(bench.client, bench.keys.prefix, task_id, change(message))

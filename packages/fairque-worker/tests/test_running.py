@@ -9,7 +9,7 @@ import pytest
 
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually, write_message
 from fairque.worker import Backoff, Cancel, Retry, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = Backoff(base=0.01)
@@ -269,7 +269,7 @@ def test_a_task_of_a_function_that_stays_unknown_is_a_dead_letter_with_close_mat
 @pytest.mark.parametrize("message", [b"garbage", b"\xff\xfe", b"[]", b'{"v":1}', b'{"v":99}', b""], ids=repr)
 def test_an_unreadable_message_is_a_dead_letter_and_the_worker_continues(bench: Any, message: bytes) -> None:
     task_id = bench.push(add, 1, 2)
-    bench.client.set(f"{bench.keys.prefix}m:{task_id}", message)
+    write_message(bench.client, bench.keys.prefix, task_id, message)
     bench.start(add, concurrency=1)
     error = bench.error(task_id)
     assert (error["type"], error["reason"]) == ("ProtocolError", "unreadable")
@@ -278,7 +278,8 @@ def test_an_unreadable_message_is_a_dead_letter_and_the_worker_continues(bench: 
 
 def test_a_message_that_is_gone_is_a_dead_letter_and_the_worker_continues(bench: Any) -> None:
     task_id = bench.push(add, 1, 2)
-    bench.client.delete(f"{bench.keys.prefix}m:{task_id}")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", fails=1)
+    bench.client.delete(f"{bench.keys.prefix}t:{task_id}")
     bench.start(add, concurrency=1)
     assert bench.error(task_id)["reason"] == "unreadable"
     assert bench.result(bench.push(add, 1, 2)) == 3

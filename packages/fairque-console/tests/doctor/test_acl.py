@@ -24,7 +24,7 @@ from fairque.testing import PlainServer
 from fairque.testing.internal import calls
 
 KEYS = QueueKeys("q")
-TTLS: dict[str, int] = {"result_ttl_ms": 60_000, "dead_ttl_ms": 60_000}
+TTLS: dict[str, Any] = {"result_ttl_ms": 60_000, "dead_ttl_ms": 60_000}
 PUSH = calls.push(KEYS, [Task(task_id="t", user_id="ann")], message_limit=1_000)
 
 As: TypeAlias = Callable[[str], Runner]

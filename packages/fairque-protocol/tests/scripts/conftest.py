@@ -21,7 +21,15 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import USER_RECORD, QueueBench, amend_globals, calls, parse_globals, read_globals
+from fairque.testing.internal import (
+    TASK_RECORD,
+    USER_RECORD,
+    QueueBench,
+    amend_globals,
+    calls,
+    parse_globals,
+    read_globals,
+)
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -128,6 +136,9 @@ class Bench(QueueBench):
     def snapshot(self, *kinds: str) -> dict[str, Any]:
         """All data of the queue except the clock, by the part of the key after the prefix.
 
+        Of a task: its record at ``t:``, its message at ``m:``, its result at ``r:``, wherever they are stored; and the
+        tasks with a record in ``a``, sorted.
+
         Args:
             kinds: Include only keys with these beginnings.
         """
@@ -138,22 +149,14 @@ class Bench(QueueBench):
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith(RECORDS):
-                    pipeline.eval(_RECORD, 1, name)
-                elif suffix == "u":
-                    pipeline.eval(_USERS, 1, name)
-                else:
+                read = _RECORDS.get(suffix.partition(":")[0])
+                if read is None:
                     _READ[kind](pipeline, name)
+                else:
+                    pipeline.eval(read, 1, name, self.keys.prefix, suffix.partition(":")[2])
             values = pipeline.execute()
         raw = dict(zip(suffixes, values, strict=True))
-        found = {suffix: _text(value) for suffix, value in raw.items()}
-        for suffix, value in found.items():
-            if suffix.startswith(RECORDS):
-                fields = iter(value)
-                found[suffix] = dict(zip(fields, fields, strict=True))
-        users = iter(found.pop("u", ()))
-        for user_id, record in zip(users, users, strict=True):
-            found[f"u:{user_id}"] = dict(zip(record[::2], record[1::2], strict=True))
+        found = _shown({suffix: _text(value) for suffix, value in raw.items()})
         if "g" in found and isinstance(raw["g"], bytes):
             found["g"] = {name: f"{value:.17g}" for name, value in parse_globals(raw["g"]).items()}
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
@@ -193,9 +196,6 @@ class Bench(QueueBench):
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
 
-#: Kinds of keys that contain a record.
-RECORDS = ("t:", "schedule:")
-
 _AS_TEXT = """
 local function as_text(record)
   local fields = {}
@@ -207,7 +207,32 @@ local function as_text(record)
 end
 """
 
-#: The fields of a record, numbers as text.
+#: The fields of the record of a task, and its message.
+_TASK = (
+    TASK_RECORD
+    + _AS_TEXT
+    + """
+local record, message = read_task(ARGV[1], ARGV[2])
+return {as_text(record), message}
+"""
+)
+
+#: As `_TASK`, of all tasks with a record in the hash, by id.
+_ATTEMPTS = (
+    TASK_RECORD
+    + _AS_TEXT
+    + """
+local tasks, ids = {}, redis.call("HKEYS", KEYS[1])
+table.sort(ids)
+for _, id in ipairs(ids) do
+  local record, message = read_task(ARGV[1], id)
+  tasks[#tasks + 1], tasks[#tasks + 2], tasks[#tasks + 3] = id, as_text(record), message
+end
+return tasks
+"""
+)
+
+#: The fields of the record of a schedule, numbers as text.
 _RECORD = _AS_TEXT + 'return as_text(cmsgpack.unpack(redis.call("GET", KEYS[1])))'
 
 #: The ids of all users, and the fields of their records.
@@ -230,6 +255,39 @@ _READ: dict[bytes, Any] = {
     # It has just expired.
     b"none": lambda pipeline, name: pipeline.get(name),
 }
+
+
+#: How to read keys with records, by the first part of their names.
+_RECORDS = {"t": _TASK, "a": _ATTEMPTS, "schedule": _RECORD, "u": _USERS}
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    """Each record apart, and those of tasks in parts."""
+    shown: dict[str, Any] = {}
+    for suffix, value in found.items():
+        kind, _, name = suffix.partition(":")
+        if kind == "t":
+            shown.update(_parts(name, *value))
+        elif kind == "schedule":
+            shown[suffix] = dict(zip(value[::2], value[1::2], strict=True))
+        elif kind == "a":
+            shown["a"] = value[::3]
+            for task_id, *parts in zip(value[::3], value[1::3], value[2::3], strict=True):
+                shown.update(_parts(task_id, *parts))
+        elif kind == "u":
+            users = zip(value[::2], value[1::2], strict=True)
+            shown.update((f"u:{user}", dict(zip(record[::2], record[1::2], strict=True))) for user, record in users)
+        else:
+            shown[suffix] = value
+    return shown
+
+
+def _parts(task_id: str, fields: list[str], message: str) -> dict[str, Any]:
+    """What is stored of a task."""
+    record = dict(zip(fields[::2], fields[1::2], strict=True))
+    result = record.pop("result", None)
+    parts = {f"t:{task_id}": record, f"m:{task_id}": message or None, f"r:{task_id}": result}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _text(value: Any) -> Any:

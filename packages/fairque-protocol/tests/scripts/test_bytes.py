@@ -8,7 +8,7 @@ import pytest
 from fairque.protocol.calls.pop import Granted
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.testing import PlainServer
-from fairque.testing.internal import calls
+from fairque.testing.internal import calls, write_message
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -143,7 +143,7 @@ def test_the_bound_holds_however_a_task_came_into_its_queue(queue: "Bench", way:
 def test_a_message_longer_than_the_limit_of_pushes_is_not_sent(queue: "Bench") -> None:
     ids = queue.fill("ann", 3)
     for one in ids[:2]:
-        queue.client.set(f"{queue.keys.prefix}m:{one}", b"x" * 8 * MEBIBYTE)
+        write_message(queue.client, queue.keys.prefix, one, b"x" * 8 * MEBIBYTE)
     held = queue.pop(100)
     assert [(one.task_id, bool(one.message)) for one in held] == [*zip(ids, (False, False, True), strict=True)]
 

@@ -16,7 +16,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.reasons import DeadReason
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls
+from fairque.testing.internal import amend_record, calls, write_message
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -111,10 +111,12 @@ class TestReading:
 
     def test_unreadable_dead_letters_are_listed(self, queue: "Bench") -> None:
         first, second, third = sorted(dead(queue, 3))
-        queue.client.set(f"{queue.keys.prefix}m:{first}", b"{")
-        queue.client.set(f"{queue.keys.prefix}r:{first}", b"\xff")
-        queue.client.set(f"{queue.keys.prefix}r:{second}", b'"text"')
-        queue.client.delete(f"{queue.keys.prefix}r:{third}")
+        prefix = queue.keys.prefix
+        write_message(queue.client, prefix, first, b"{")
+        amend_record(queue.client, f"{prefix}t:{first}", large=True)
+        queue.client.set(f"{prefix}r:{first}", b"\xff")
+        amend_record(queue.client, f"{prefix}t:{second}", result='"text"')
+        amend_record(queue.client, f"{prefix}t:{third}", result="")
         letters = page(queue)
         assert (letters[0].task, letters[0].func, letters[0].error.message) == (None, None, "�")
         assert [letter.error.message for letter in letters[1:]] == ["text", ""]
@@ -205,7 +207,7 @@ class TestRedrive:
 
     def test_a_letter_without_its_message_cannot_run(self, queue: "Bench") -> None:
         dead(queue)
-        queue.client.delete(f"{queue.keys.prefix}m:t1")
+        queue.client.delete(f"{queue.keys.prefix}t:t1")
         assert codes(queue, "t1") == [Status.NOT_FOUND]
         assert queue.state("t1") is TaskState.FAILED
 

@@ -13,7 +13,7 @@ from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import USER_RECORD, calls, stored_schedule, stored_schedule_with
+from fairque.testing.internal import TASK_RECORD, USER_RECORD, calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,10 +175,24 @@ redis.call("HSET", KEYS[1], ARGV[3], fits and text or "")
 )
 
 
-def spoil_user(client: Any, key: bytes, how: str, dice: int) -> None:
-    """Write over the record of a user."""
-    users = sorted(client.hkeys(key))
-    user = users[dice % len(users)]
+TASK_FIELDS = (
+    TASK_RECORD
+    + """
+local record = read_task(ARGV[3], ARGV[4])
+local values = {"noon", -1, 1e300, 0/0, true, {1, {2}}, ""}
+local names = {}
+for name in pairs(record) do names[#names + 1] = name end
+table.sort(names)
+record[names[ARGV[1] % #names + 1]] = values[ARGV[2] % (#values + 1) + 1]
+if not pcall(write_task, ARGV[3], ARGV[4], record) then redis.call("HSET", ARGV[3] .. "a", ARGV[4], "") end
+"""
+)
+
+
+def spoil_record(client: Any, key: bytes, how: str, dice: int) -> None:
+    """Write over the record of a task or user in a hash."""
+    names = sorted(client.hkeys(key))
+    user = names[dice % len(names)]
     text = client.hget(key, user)
     place = dice % len(text)
     match how:
@@ -187,7 +201,9 @@ def spoil_user(client: Any, key: bytes, how: str, dice: int) -> None:
         case "bits":
             client.hset(key, user, text[:place] + bytes([dice % 256]) + text[place + 1 :])
         case "field":
-            client.eval(USER_FIELDS, 1, key, dice, dice // 7, user)
+            of_user = key.endswith(b":u")
+            more = (user,) if of_user else (key[:-1], user)
+            client.eval(USER_FIELDS if of_user else TASK_FIELDS, 1, key, dice, dice // 7, *more)
 
 
 def spoil_key(client: Any, key: bytes, how: str, dice: int) -> None:
@@ -213,7 +229,9 @@ def spoil_key(client: Any, key: bytes, how: str, dice: int) -> None:
         case "zset":
             client.zadd(key, {"a": 1})
         case "field":
-            client.eval(FIELDS, 1, key, dice, dice // 7)
+            prefix, is_task, task_id = key.partition(b"}:t:")
+            more = (prefix + b"}:", task_id) if is_task else ()
+            client.eval(TASK_FIELDS if is_task else FIELDS, 1, key, dice, dice // 7, *more)
 
 
 def lead(queue: "Bench") -> None:
@@ -256,12 +274,12 @@ def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callab
         life(queue)
         names = [key.removeprefix(queue.keys.prefix.encode()) for key in queue.snapshot_raw()]
         if how == "field":
-            names = [name for name in names if name.startswith((b"t:", b"schedule:")) or name == b"u"]
+            names = [name for name in names if name.startswith((b"t:", b"schedule:")) or name in (b"a", b"u")]
         names = [name for name in names if name not in (b"meta", b"now", b"g", b"counts")]
         keys = [queue.keys.prefix.encode() + name for name in names]
         key = keys[which % len(keys)]
-        of_user = key.endswith(b"}:u") and how in ("cut", "bits", "field")
-        (spoil_user if of_user else spoil_key)(queue.client, key, how, dice)
+        in_hash = key.endswith((b"}:a", b"}:u")) and how in ("cut", "bits", "field")
+        (spoil_record if in_hash else spoil_key)(queue.client, key, how, dice)
         for number in range(6):
             use(queue, number)
         # Others are served.

@@ -212,7 +212,7 @@ class TestLostRecords:
 
     def test_a_damaged_record_of_a_waiting_task_leaves_no_dependent_behind(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="a"), *(queue.task(task_id=t, depends_on=[p]) for p, t in ("ab", "bc")))
-        queue.client.set(f"{queue.keys.prefix}t:b", "no record")
+        queue.client.hset(f"{queue.keys.prefix}a", "b", "no record")
         queue.finish(*queue.pop())
         queue.sweep()
         assert (queue.state("b"), queue.state("c")) == (S.FAILED, S.CANCELED)
@@ -220,7 +220,7 @@ class TestLostRecords:
 
     def test_a_damaged_record_of_a_task_with_a_deduplication_key_frees_the_key(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="a", dedup_key="k"))
-        queue.client.delete(f"{queue.keys.prefix}t:a")
+        queue.client.delete(f"{queue.keys.prefix}t:a", f"{queue.keys.prefix}a")
         assert queue.push(queue.task(task_id="b", dedup_key="k")) == [(Status.OK, S.QUEUED, "b")]
 
 

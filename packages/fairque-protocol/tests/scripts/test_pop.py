@@ -47,6 +47,7 @@ def test_a_pop_returns_message_and_lease_and_stores_them_in_the_records(queue: "
         },
         "running": [("t1", queue.now_ms + 30_000)],
         "claim:w1": f"{CLAIM}\nt1",
+        "a": ["t1"],
         "m:t1": granted.message.decode(),
         "t:t1": {
             "state": "STARTED",
@@ -298,8 +299,8 @@ def test_a_broken_record_is_dropped_and_the_next_task_given(queue: "Bench") -> N
 
 
 def test_a_lost_message_is_returned_empty(queue: "Bench") -> None:
-    queue.push()
-    queue.client.delete(f"{queue.keys.prefix}m:t1")
+    queue.release(queue.started())
+    queue.client.delete(f"{queue.keys.prefix}t:t1")
     (granted,) = queue.pop()
     assert (granted.task_id, granted.message) == ("t1", b"")
 

@@ -2,18 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.calls.endings import Finished
-from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.pop import Granted, Popped
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.scripts import expand
 from fairque.testing.internal import calls
 
@@ -25,20 +28,45 @@ HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
 USERS = ("a", "b", "c", "zoe")
 
 
-#: The scripts with quick paths.
-QUICK = ("push", "finish")
+#: The scripts with quick paths, and how these end.
+QUICK = {
+    "push": "do return reply end",
+    "pop": "if reply then return reply end",
+    "finish": "do return codes end",
+}
+
+
+@frozen
+class Variants:
+    """The scripts with quick paths, in two forms.
+
+    Attributes:
+        quick: They count in a hash how often the quick path was taken.
+        slow: They have none.
+    """
+
+    quick: dict[str, str]
+    slow: dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """These scripts without their quick paths."""
+def variants(tmp_path_factory: pytest.TempPathFactory) -> Variants:
     folder = tmp_path_factory.mktemp("slow") / "lua"
     with resources.as_file(resources.files("fairque.protocol").joinpath("lua")) as scripts:
         shutil.copytree(scripts, folder)
-    for name in QUICK:
+    quick = {}
+    for name, end in QUICK.items():
+        text = expand(name, folder)
+        assert text.count(end) == 1
+        noted = f'redis.call("HINCRBY", "taken:" .. KEYS[1], "{name}", 1) return'
+        quick[name] = text.replace(end, end.replace("return", noted))
         path = folder / f"{name}.lua"
         path.write_text(path.read_text().replace(f'--- @include "quick_{name}"\n', ""))
-    return {name: expand(name, folder) for name in QUICK}
+    return Variants(quick, {name: expand(name, folder) for name in QUICK})
+
+
+#: None, a small one, and one at and one above the limit up to which it is sent to those who wait.
+RESULTS = [b"", b"1", b"1", b"1" * 16_384, b"1" * 16_385]
 
 
 class Pair:
@@ -46,38 +74,70 @@ class Pair:
 
     Args:
         new_queue: Creates a queue.
-        slow: The scripts without their quick paths.
+        variants: The scripts with and without quick paths.
+
+    Attributes:
+        sent: How many calls of each script were sent.
     """
 
-    def __init__(self, new_queue: Callable[[], "Bench"], slow: dict[str, str]) -> None:
+    def __init__(self, new_queue: Callable[[], "Bench"], variants: Variants) -> None:
         self.quick, self.slow = new_queue(), new_queue()
-        self._slow = slow
+        self.sent: Counter[str] = Counter()
+        self._variants = variants
         self._held: tuple[list[Granted], list[Granted]] = ([], [])
         self._pushed = 0
+        self._popped: list[Call[Popped]] = []
 
     def push(self, wanted: list[tuple[str, str]]) -> None:
         tasks = []
         for user, kind in wanted:
             self._pushed += kind != "known"
             tasks.append(self._task(user, kind, f"t{self._pushed}"))
-        self._compare_answers(
-            "push", [calls.push(queue.keys, tasks, message_limit=40_000).args for queue in self._queues]
-        )
+        self._answers("push", [calls.push(queue.keys, tasks, message_limit=40_000) for queue in self._queues])
+
+    def pop(self, worker: str, number: int, ends: int = 0) -> None:
+        """Pop, and end so many attempts in the same call."""
+        ended = self._ended(ends)
+        self._popped = [
+            queue.pop_call(number, worker=worker, finished=tasks)
+            for queue, tasks in zip(self._queues, ended, strict=True)
+        ]
+        for held in self._held:
+            del held[: max(0, ends - 1)]
+        for call, held, answer in zip(self._popped, self._held, self._answers("pop", self._popped), strict=True):
+            held.extend(call.decode(answer).tasks)
+        if any(ended):
+            # The rest has removed the debts that are paid; after the quick path the next call does.
+            self.both(lambda queue, _: queue.sweep())
+
+    def watch(self, number: int) -> None:
+        """Wait for the ends of the first tasks that are held."""
+        for queue, held in zip(self._queues, self._held, strict=True):
+            if held:
+                queue.run(calls.watch_many(queue.keys, [one.task_id for one in held[:number]], listener="ear"))
+
+    def pop_again(self) -> None:
+        """Repeat the last call, as after a lost answer."""
+        if self._popped:
+            self._answers("pop", self._popped)
+
+    def _ended(self, number: int) -> list[list[Finished]]:
+        return [
+            [
+                Finished(held.task_id, held.token, 7_000 * place, RESULTS[place % len(RESULTS)])
+                for place, held in enumerate(holds[:number])
+            ]
+            for holds in self._held
+        ]
 
     def finish(self, number: int) -> None:
-        ended = [
-            [
-                Finished(held.task_id, held.token, 7_000 * place, b"1" * (place % 2), b"")
-                for place, held in enumerate(holds)
-            ]
-            for holds in (holds[:number] for holds in self._held)
-        ]
+        ended = self._ended(number)
         if not ended[0]:
             return
-        self._compare_answers(
+        self._answers(
             "finish",
             [
-                calls.finish(queue.keys, tasks, result_ttl_ms=60_000).args
+                calls.finish(queue.keys, tasks, result_ttl_ms=60_000)
                 for queue, tasks in zip(self._queues, ended, strict=True)
             ],
         )
@@ -89,10 +149,12 @@ class Pair:
     def _queues(self) -> tuple["Bench", "Bench"]:
         return self.quick, self.slow
 
-    def _compare_answers(self, name: str, args: list[tuple[Any, ...]]) -> None:
-        quick = self.quick.raw(name, *args[0])
-        slow = self.slow.client.eval(self._slow[name], 1, self.slow.keys.meta, *args[1])
+    def _answers(self, name: str, sent: Sequence[Call[Any]]) -> tuple[Any, Any]:
+        self.sent[name] += 1
+        quick = self.quick.client.eval(self._variants.quick[name], 1, self.quick.keys.meta, *sent[0].args)
+        slow = self.slow.client.eval(self._variants.slow[name], 1, self.slow.keys.meta, *sent[1].args)
         assert quick == slow
+        return quick, slow
 
     def both(self, act: Callable[["Bench", list[Granted]], object]) -> None:
         for queue, held in zip((self.quick, self.slow), self._held, strict=True):
@@ -101,7 +163,13 @@ class Pair:
     def compare(self) -> None:
         assert self.quick.snapshot() == self.slow.snapshot()
 
+    def taken(self) -> "Counter[str]":
+        """How often each quick path was taken."""
+        counts: Any = self.quick.client.hgetall(f"taken:{self.quick.keys.meta}")
+        return Counter({name.decode(): int(number) for name, number in counts.items()})
+
     def drop(self) -> None:
+        self.quick.client.delete(f"taken:{self.quick.keys.meta}")
         self.quick.drop()
         self.slow.drop()
 
@@ -121,16 +189,23 @@ class Pair:
         return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
-KINDS = ["plain"] * 24 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
+KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
 TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
+#: By which worker, how many tasks, and how many attempts end in the same call.
+POPS = st.tuples(
+    st.sampled_from(["w1", "w2"]),
+    st.one_of(st.integers(1, 4), st.integers(1, 40)),
+    st.one_of(st.just(0), st.integers(0, 20)),
+)
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "release", "fail", "sweep", "back"],
+    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "watch", "release", "fail", "sweep", "back"],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
         {
             "push": TASKS,
+            "pop": POPS,
             "advance": st.sampled_from([0, 1, 40, 700, 31_000, 61_000]),
             "back": st.integers(1, 50),
         }.get(what, st.integers(1, 6)),
@@ -145,7 +220,11 @@ def take(pair: Pair, what: str, value: Any) -> None:
         case "push":
             pair.push(value)
         case "pop":
-            pair.both(lambda queue, held: held.extend(queue.pop(value)))
+            pair.pop(*value)
+        case "watch":
+            pair.watch(value)
+        case "again":
+            pair.pop_again()
         case "finish":
             pair.finish(value)
         case "release" | "fail":
@@ -161,22 +240,28 @@ def take(pair: Pair, what: str, value: Any) -> None:
 
 @pytest.mark.parametrize("cost_mode", ["time", "count"])
 def test_scripts_do_the_same_with_and_without_their_quick_paths(
-    new_queue: Callable[[], "Bench"], slow: dict[str, str], cost_mode: Any
+    new_queue: Callable[[], "Bench"], variants: Variants, cost_mode: Any
 ) -> None:
+    sent, taken = Counter[str](), Counter[str]()
+
     @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(TASKS, st.lists(STEPS, min_size=3, max_size=25), LIMITED)
+    @given(TASKS, st.lists(STEPS, min_size=6, max_size=25), LIMITED)
     def compare(first: list[tuple[str, str]], steps: list[tuple[str, Any]], limited: bool) -> None:  # noqa: FBT001 - drawn
-        pair = Pair(new_queue, slow)
+        pair = Pair(new_queue, variants)
         pair.both(lambda queue, _: queue.run(calls.configure(queue.keys, cost_mode=cost_mode)))
         if limited:
             pair.both(lambda queue, _: queue.limit("a", cap=2))
         pair.push(first)
+        pair.pop("w1", 4)
         for what, value in steps:
             take(pair, what, value)
             pair.compare()
+        sent.update(pair.sent)
+        taken.update(pair.taken())
         pair.drop()
 
     compare()
+    assert all(taken[name] > sent[name] / 10 for name in QUICK), (taken, sent)
 
 
 def commands(queue: "Bench", act: Callable[[], object]) -> set[str]:
@@ -193,13 +278,15 @@ def commands(queue: "Bench", act: Callable[[], object]) -> set[str]:
 
 @pytest.mark.xdist_group("commandstats")
 @pytest.mark.parametrize("number", [1, 100])
-def test_a_push_of_plain_tasks_takes_the_quick_path(queue: "Bench", number: int) -> None:
-    """The rest of the script reads tasks with MGET."""
+def test_a_push_of_plain_tasks_takes_the_quick_path(queue: "Bench", variants: Variants, number: int) -> None:
     queue.push()
     for user in ("ann", "new"):
-        used = commands(queue, lambda user=user: queue.fill(user, number))  # type: ignore[misc]
-        assert "mget" not in used
-        assert {"exists", "mset", "zadd"} <= used
+        tasks = [queue.task(user) for _ in range(number)]
+        args = calls.push(queue.keys, tasks, message_limit=1_000).args
+        queue.client.eval(variants.quick["push"], 1, queue.keys.meta, *args)
+    taken = f"taken:{queue.keys.meta}"
+    assert queue.client.hget(taken, "push") == b"2"
+    queue.client.delete(taken)
 
 
 @pytest.mark.xdist_group("commandstats")
@@ -209,6 +296,37 @@ def test_a_finish_of_plain_tasks_takes_the_quick_path(queue: "Bench", number: in
     queue.fill("ann", 2 * number)
     held = queue.pop(number)
     used = commands(queue, lambda: queue.finish(*held, result=b"1"))
-    assert {"mget", "mset", "hmget"} <= used
+    assert {"mset", "hmget", "hdel"} <= used
     assert "lindex" not in used
     assert queue.stats().finished == number
+
+
+@pytest.mark.xdist_group("commandstats")
+@pytest.mark.parametrize("number", [1, 100])
+def test_a_pop_of_plain_tasks_takes_the_quick_path(queue: "Bench", number: int) -> None:
+    """The rest of the script takes each task from its queue by itself."""
+    for user in ("ann", "bob", "cid"):
+        queue.fill(user, number)
+    used = commands(queue, lambda: queue.pop(number))
+    assert {"mget", "hset", "zremrangebyrank"} <= used
+    assert "zpopmin" not in used
+    assert queue.stats().running == number
+
+
+@pytest.mark.xdist_group("commandstats")
+def test_a_pop_that_finds_nothing_takes_the_quick_path(queue: "Bench") -> None:
+    """The rest of the script looks at the first of the tasks whose dependents are to be notified."""
+    queue.started()
+    used = commands(queue, lambda: queue.pop(10))
+    assert "exists" in used
+    assert "lindex" not in used
+
+
+def test_a_retry_is_taken_on_the_quick_path_with_a_later_fence(queue: "Bench") -> None:
+    queue.fail(queue.started(), pause_ms=0)
+    queue.sweep()
+    first = queue.info("t1")
+    used = commands(queue, lambda: queue.pop(1))
+    assert "zpopmin" not in used
+    assert first.attempts == 1
+    assert queue.info("t1").attempts == 2

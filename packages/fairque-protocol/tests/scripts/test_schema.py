@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
-    ttl = {"result_ttl_ms": 1_000}
+    ttl: dict[str, Any] = {"result_ttl_ms": 1_000}
     both = {**ttl, "dead_ttl_ms": 1_000}
     nightly = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
@@ -60,7 +60,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.due(keys, ahead_ms=1),
         calls.fire(keys, [calls.move(nightly, 1, time=5, following=9, fire_at=5)], term=1, **ttl),
         calls.lead(keys, "a", lease_ms=1),
-        calls.verify_keys(keys, [b"t:t1"], fix=True, dead_ttl_ms=1),
+        calls.verify_keys(keys, [b"t:t1"], fix=True),
         calls.verify_tasks(keys, [b"t1"], fix=True, lease_ms=1, **both),
         calls.verify_parents(keys, [(b"t1", [])], fix=True, **ttl),
         calls.verify_places(keys, [(b"n:ann", b"t1")], fix=True, dead_ttl_ms=1),

@@ -16,7 +16,7 @@ from fairque.console.verifier import Report, verify
 from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.testing.internal import USER_RECORD, calls, stored_schedule, stored_schedule_with
+from fairque.testing.internal import TASK_RECORD, USER_RECORD, calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -392,9 +392,10 @@ def test_a_schema_that_is_not_a_number_is_refused_by_all_scripts_and_repaired(co
 def fields_of(kind: str) -> tuple[str, ...]:
     return {
         "t": (
-            *("state", "user", "prio", "digest", "timeout", "pushed_at", "ended_at", "cost", "bytes", "dedup", "token"),
+            *("state", "user", "prio", "digest", "timeout", "pushed_at", "ended_at", "cost", "dedup", "token"),
             *("settled", "charged", "score", "attempt", "lost", "fails", "solo", "worker", "cancel", "watch", "open"),
-            *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last"),
+            *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last", "result"),
+            "large",
         ),
         "u": ("S", "inf", "lane", "borrows", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
         "schedule": (
@@ -414,6 +415,16 @@ redis.call("SET", KEYS[1], cmsgpack.pack(r))
 
 
 #: A value that its head cannot hold leaves the record as it is.
+_SPOIL_TASK = (
+    TASK_RECORD
+    + """
+local r = read_task(ARGV[1], ARGV[2])
+r[ARGV[3]] = {value}
+pcall(write_task, ARGV[1], ARGV[2], r)
+"""
+)
+
+#: As `_SPOIL_TASK`.
 _SPOIL_USER = (
     USER_RECORD
     + """
@@ -440,19 +451,24 @@ def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
                 return
             keys: list[Any] = queue.client.keys(f"{queue.keys.prefix}{kind}:*")
             for key, (_, lua) in zip(sorted(keys)[::2], itertools.cycle(now), strict=False):
+                if kind == "t":
+                    task_id = key.decode().removeprefix(f"{queue.keys.prefix}t:")
+                    text = _SPOIL_TASK.replace("{value}", lua)
+                    queue.client.eval(text, 1, key, queue.keys.prefix, task_id, field)
+                    continue
                 queue.client.eval(_SPOIL.format(value=lua), 1, key, field)
 
         what = f"{field} of {kind}: is {[value for value, _ in now]}"
         every_task_ends(check(copy, spoil, what), what)
 
 
-@pytest.mark.parametrize("tag", ["-1/0", "-1e308"])
-def test_a_tag_that_no_charge_changes_does_not_make_its_user_the_next_one_forever(queue: "Bench", tag: str) -> None:
+@pytest.mark.parametrize("tag", ["-1/0", "-1e308", "-2^53", "-1e15"])
+def test_a_tag_that_no_user_can_have_does_not_make_its_user_the_next_one_forever(queue: "Bench", tag: str) -> None:
     queue.fill("ann", 41)
     queue.finish(*queue.pop())
     queue.fill("yan", 40)
     queue.client.eval(_SPOIL_USER.replace("{value}", tag), 1, f"{queue.keys.prefix}u", "ann", "S")
-    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": -math.inf if "/" in tag else float(tag)}, xx=True)
+    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": queue.client.eval(f"return tostring({tag})", 0)}, xx=True)
     served: list[str] = []
     for _ in range(40):
         (held,) = queue.pop()
@@ -460,6 +476,28 @@ def test_a_tag_that_no_charge_changes_does_not_make_its_user_the_next_one_foreve
         queue.advance(100)
         queue.finish(held, ran_us=100_000)
     assert served.count("yan") >= 10
+
+
+@pytest.mark.parametrize("tag", ["1/0", "1e308", "2^53-1", "2^52"])
+def test_a_tag_above_all_others_is_found_and_its_user_begins_at_virtual_time(queue: "Bench", tag: str) -> None:
+    queue.fill("ann", 41)
+    queue.finish(*queue.pop())
+    queue.client.eval(_SPOIL_USER.replace("{value}", tag), 1, f"{queue.keys.prefix}u", "ann", "S")
+    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": queue.client.eval(f"return tostring({tag})", 0)}, xx=True)
+    assert {finding.what for finding in look(queue, fix=True).found} == {"its record cannot be read"}
+    assert look(queue).clean
+    place: Any = queue.client.zscore(f"{queue.keys.prefix}ready", "ann")
+    assert place < 1_000_000
+
+
+def test_a_tail_with_a_number_as_a_name_is_found_and_set_aside(queue: "Bench") -> None:
+    queue.fill("ann", 3)
+    key = f"{queue.keys.prefix}u"
+    record: Any = queue.client.hget(key, "ann")
+    queue.client.hset(key, "ann", record + b"\x81\x01\x02")
+    assert {finding.what for finding in look(queue).found} == {"its record cannot be read"}
+    assert queue.standing("ann").waiting == 3
+    assert len(queue.pop(3)) == 3
 
 
 #: Of how many records there are in the template at least, every second one.
@@ -518,14 +556,14 @@ OTHER_TYPES: dict[str, Callable[[Any, str], Any]] = {
 }
 
 KINDS = (
-    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "schedule:", "schedules", "due", "lock"),
 )
 
 
 #: What is not a string.
-HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"mtxrpu", "dedup", "claim", "schedule")]
+HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"txrp", "dedup", "claim", "schedule")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -76,7 +76,7 @@ def test_records_expire_after_their_retention(queue: "Bench") -> None:
     assert queue.sweep().forgotten == 0
     queue.advance(1)
     assert queue.sweep().forgotten == 1
-    assert list(queue.snapshot("t:", "m:", "r:")) == ["m:t2", "r:t2", "t:t2"]
+    assert sorted(queue.snapshot("t:", "m:", "r:")) == ["m:t2", "r:t2", "t:t2"]
     queue.advance(60_000)
     assert queue.sweep().forgotten == 1
     assert not queue.snapshot("t:", "m:", "r:", "kept", "dead")
@@ -157,6 +157,7 @@ def test_the_service_of_a_user_is_counted_up_to_the_largest_exact_number(queue: 
 def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
     queue.push(queue.task(delay_ms=100), queue.task(delay_ms=100))
     queue.client.delete(f"{queue.keys.prefix}t:t1")
+    queue.client.hdel(f"{queue.keys.prefix}a", "t1")
     queue.advance(100)
     queue.sweep()
     assert not queue.snapshot("delayed")
@@ -165,7 +166,7 @@ def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
 
 def test_a_running_task_whose_record_is_gone_is_a_dead_letter(queue: "Bench") -> None:
     queue.started()
-    queue.client.delete(f"{queue.keys.prefix}t:t1")
+    queue.client.hdel(f"{queue.keys.prefix}a", "t1")
     queue.advance(30_000)
     queue.sweep()
     assert not queue.snapshot("running")
@@ -287,11 +288,11 @@ def test_reclaimed_tasks_are_reported_with_user_worker_and_state(queue: "Bench",
 def test_dead_letters_and_lost_records_are_reported_too(queue: "Bench") -> None:
     queue.fill("ann", 2)
     queue.pop(2, worker="first")
-    queue.client.delete(f"{queue.keys.prefix}t:t2")
+    queue.client.hdel(f"{queue.keys.prefix}a", "t2")
     queue.advance(30_000)
     assert queue.sweep(max_lost_workers=1).tasks == (
         Reclaimed("t1", "ann", "first", TaskState.FAILED),
-        Reclaimed("t2", "", "", TaskState.FAILED),
+        Reclaimed("t2", "ann", "", TaskState.FAILED),
     )
 
 

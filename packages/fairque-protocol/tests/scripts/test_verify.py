@@ -11,7 +11,7 @@ from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
-from fairque.testing.internal import amend_record, calls, stored_schedule
+from fairque.testing.internal import amend_record, calls, stored_schedule, write_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,15 @@ def test_a_healthy_queue_has_no_findings_and_is_not_changed(many: "Bench") -> No
     assert look(many).found == []
     assert look(many, fix=True).found == []
     assert many.snapshot() == before
+
+
+def test_users_that_are_half_a_year_behind_virtual_time_are_found_and_begin_at_it(queue: "Bench") -> None:
+    queue.fill("ann", 2)
+    queue.fill("bob", 2)
+    queue.pop()
+    queue.amend_globals(V=2**45)
+    assert {finding.what for finding in look(queue, fix=True).found} == {"its tag is far behind the virtual time"}
+    assert look(queue).clean
 
 
 def test_an_empty_queue_has_no_findings_and_no_keys(queue: "Bench") -> None:
@@ -149,17 +158,28 @@ class Damage:
     def a_record_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
         self.client.delete(f"{self.prefix}t:{task_id}")
-        return "lost", task_id
+        return "place", task_id
 
     def a_record_that_is_cut_off(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
         whole = self.client.get(f"{self.prefix}t:{task_id}")
-        self.client.set(f"{self.prefix}t:{task_id}", whole[:-9])
+        self.client.set(f"{self.prefix}t:{task_id}", whole[:40])
         return "record", task_id
+
+    def a_record_of_an_attempt_that_is_cut_off(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.STARTED)
+        whole = self.client.hget(f"{self.prefix}a", task_id)
+        self.client.hset(f"{self.prefix}a", task_id, whole[:-9])
+        return "record", task_id
+
+    def a_record_of_an_attempt_that_is_gone(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.STARTED)
+        self.client.hdel(f"{self.prefix}a", task_id)
+        return "nowhere", task_id
 
     def a_record_without_a_field(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        amend_record(self.client, f"{self.prefix}t:{task_id}", pushed_at="noon")
+        amend_record(self.client, f"{self.prefix}t:{task_id}", pushed_at=-1)
         return "record", task_id
 
     def a_record_of_another_type(self) -> tuple[str, str]:
@@ -168,22 +188,18 @@ class Damage:
 
     def a_message_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        self.client.delete(f"{self.prefix}m:{task_id}")
+        amend_record(self.client, f"{self.prefix}t:{task_id}", fails=1)
+        self.client.delete(f"{self.prefix}t:{task_id}")
         return "message", task_id
 
     def a_message_of_a_delayed_task_that_is_gone(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.SCHEDULED)
-        self.client.delete(f"{self.prefix}m:{task_id}")
+        self.client.delete(f"{self.prefix}t:{task_id}")
         return "message", task_id
 
     def a_message_of_a_deferred_task_that_is_gone(self) -> tuple[str, str]:
-        self.client.delete(f"{self.prefix}m:child")
+        self.client.delete(f"{self.prefix}t:child")
         return "message", "child"
-
-    def a_message_that_was_left_over(self) -> tuple[str, str]:
-        task_id = some(self.queue, TaskState.FINISHED)
-        self.client.set(f"{self.prefix}m:{task_id}", "{}")
-        return "leftover", f"m:{task_id}"
 
     def a_result_that_was_left_over(self) -> tuple[str, str]:
         self.client.set(f"{self.prefix}r:nobody", "1")
@@ -414,7 +430,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
         queue.cancel("parent")
         queue.sweep()
         if when == "gone":
-            queue.client.delete(f"{queue.keys.prefix}t:parent", f"{queue.keys.prefix}r:parent")
+            queue.client.delete(f"{queue.keys.prefix}t:parent")
         if when != "after":
             assert queue.state("child") is TaskState.DEFERRED
             look(queue, fix=True)
@@ -479,14 +495,14 @@ def test_a_task_whose_parent_has_very_many_dependents_is_reported_as_unchecked(q
 
 def test_a_waiting_task_with_an_unreadable_message_is_reported_as_unchecked(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
-    queue.client.set(f"{queue.keys.prefix}m:child", "{")
+    write_message(queue.client, queue.keys.prefix, "child", b"{")
     report = look(queue)
     assert (report.found, report.unseen) == ([], ["the dependencies of tasks whose messages cannot be read"])
 
 
 def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Bench") -> None:
     granted = queue.started()
-    queue.client.delete(f"{queue.keys.prefix}m:t1")
+    queue.client.delete(f"{queue.keys.prefix}t:t1")
     report = look(queue, fix=True)
     assert [(one.kind, one.name, one.fixed) for one in report.found] == [("message", "t1", False)]
     assert report.left == 1
@@ -496,7 +512,6 @@ def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Benc
 
 def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench") -> None:
     queue.push()
-    queue.run(calls.watch(queue.keys, "t1", "me"))
     queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
     look(queue, fix=True)
     state, error = queue.outcome("t1")
@@ -505,7 +520,28 @@ def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench
     assert queue.client.get(f"{queue.keys.prefix}broken:t:t1") == b"\xc1"
     assert 0 < queue.ttl_ms("broken:t:t1") <= 14 * 86_400_000
     assert queue.stats().broken == 1
-    assert "m:t1" in queue.snapshot()
+
+
+def test_an_unreadable_record_of_an_attempt_becomes_a_dead_letter_that_keeps_what_was_pushed(queue: "Bench") -> None:
+    queue.started(priority=Priority.LOW)
+    queue.client.hset(f"{queue.keys.prefix}a", "t1", b"\x02")
+    look(queue, fix=True)
+    state, error = queue.outcome("t1")
+    assert state is TaskState.FAILED
+    assert b"its record cannot be read and was set aside" in error
+    assert queue.client.get(f"{queue.keys.prefix}broken:a:t1") == b"\x02"
+    (letter,) = queue.run(calls.read_dead(queue.keys))
+    assert (letter.user_id, letter.func) == ("ann", "f")
+
+
+def test_an_unreadable_message_of_a_task_with_a_record_becomes_a_dead_letter_and_is_set_aside(queue: "Bench") -> None:
+    queue.release(queue.started())
+    queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
+    look(queue, fix=True)
+    state, error = queue.outcome("t1")
+    assert state is TaskState.FAILED
+    assert b"its message cannot be read and was set aside" in error
+    assert queue.client.get(f"{queue.keys.prefix}broken:t:t1") == b"\xc1"
 
 
 def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
@@ -536,13 +572,16 @@ def test_a_listener_of_an_ended_task_is_notified_at_once(queue: "Bench") -> None
     assert "w:t1" not in queue.snapshot()
 
 
-@pytest.mark.parametrize("left", ["message", "place", "record"])
+@pytest.mark.parametrize("left", ["place", "record"])
 def test_a_listener_of_a_lost_task_is_notified_of_that(queue: "Bench", left: str) -> None:
     queue.push()
     queue.run(calls.watch(queue.keys, "t1", "me"))
     prefix = queue.keys.prefix
-    queue.client.set(f"{prefix}t:t1", b"\xc1") if left == "record" else queue.client.delete(f"{prefix}t:t1")
-    queue.client.delete(*[f"{prefix}m:t1"] if left == "place" else [f"{prefix}n:ann"])
+    if left == "place":
+        queue.client.delete(f"{prefix}t:t1", f"{prefix}a")
+    else:
+        queue.client.hset(f"{prefix}a", "t1", b"\xc1")
+        queue.client.delete(f"{prefix}n:ann")
     (line,) = heard(queue, "me", lambda: look(queue, fix=True))
     assert line.startswith(b"t1\nFAILED\n1{")
     assert look(queue).found == []

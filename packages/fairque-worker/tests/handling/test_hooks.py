@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually, write_message
 from fairque.worker import Backoff, Cancel, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = Backoff(base=0.01)
@@ -151,7 +151,7 @@ def test_no_hook_is_called_for_an_ending_that_the_queue_refused(bench: Any, gate
 def test_an_unreadable_message_has_no_hook(bench: Any) -> None:
     handler = Telling(bench)
     broken = bench.push(None, payload=["done"])
-    bench.client.set(f"{bench.keys.prefix}m:{broken}", "garbage")
+    write_message(bench.client, bench.keys.prefix, broken, b"garbage")
     bench.start(handler)
     bench.error(broken)
     after = bench.push(None, payload=["done"])

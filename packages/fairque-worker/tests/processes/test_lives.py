@@ -15,7 +15,7 @@ import redis
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import eventually
+from fairque.testing.internal import eventually, read_message, write_message
 from fairque.worker.jobs import Unstarted
 from fairque.worker.processes import children as pool
 from fairque.worker.processes import process
@@ -69,8 +69,8 @@ def test_thirty_corrupt_messages_leave_no_child_behind(
     apart.bench.push_all(tasks)
     raw: Any = redis.Redis.from_url(apart.bench.url)
     for one in tasks:
-        key = f"{apart.bench.keys.prefix}m:{one.task_id}"
-        raw.set(key, spoil(raw.get(key)), keepttl=True)
+        message = read_message(raw, apart.bench.keys.prefix, one.task_id)
+        write_message(raw, apart.bench.keys.prefix, one.task_id, spoil(message))
     raw.close()
     ends = (TaskState.FAILED, TaskState.FINISHED)
     for one in tasks:

@@ -165,8 +165,13 @@ def test_a_burst_takes_a_task_that_another_pushes_while_it_has_work(bench: Any, 
 
 
 def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench: Any) -> None:
+    def push_chain() -> None:
+        ids = [bench.push(nothing)]
+        for _ in range(3):
+            ids.append(bench.push(nothing, depends_on=[ids[-1]]))
+
     def bare() -> float:
-        bench.push_all([bench.task(nothing) for _ in range(4)])
+        push_chain()
         begun = clock.monotonic()
         for _ in range(4):
             (granted,) = bench.pop()
@@ -174,9 +179,7 @@ def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench
         return clock.monotonic() - begun
 
     def whole() -> float:
-        ids = [bench.push(nothing)]
-        for _ in range(3):
-            ids.append(bench.push(nothing, depends_on=[ids[-1]]))
+        push_chain()
         worker = bench.worker(nothing, burst=True, concurrency=16)
         begun = clock.monotonic()
         worker.start()

@@ -58,12 +58,11 @@ class Queue(Consumer):
 
     def ask(self, request: Request) -> list[Any]:
         answers = iter(self.answers)
-        decoded: list[Any] = []
-        if request.finished:
-            decoded.append([next(answers, FINISHED) for _ in range(self.sizes[-1][0])])
+        ended = [next(answers, FINISHED) for _ in range(self.sizes[-1][0])]
+        decoded: list[Any] = [ended] if request.finished and not request.count else []
         if request.failed:
             decoded.append([next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in range(self.sizes[-1][1])])
-        return [*decoded, Popped((), more=False, wait_ms=None)] if request.count else decoded
+        return [*decoded, Popped((), more=False, wait_ms=None, ended=ended)] if request.count else decoded
 
 
 class Told(TaskHandler):
@@ -127,7 +126,7 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
     assert queue.finished == [Finished("a", "7:ab", 5, b"1")]
     assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
     assert queue.counts == [3]
-    assert popped == Popped((), more=False, wait_ms=None)
+    assert popped == Popped((), more=False, wait_ms=None, ended=[FINISHED])
 
 
 def test_the_reported_text_of_an_error_is_the_one_created_where_it_was_raised(

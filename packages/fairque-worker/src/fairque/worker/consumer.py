@@ -35,6 +35,8 @@ __all__ = ["Consumer", "Request"]
 class Request:
     """Calls that are sent together: reports of progress, endings, and a pop, as far as there are any.
 
+    The pop also ends the attempts that succeeded.
+
     Attributes:
         calls: The calls.
         progress: Whether the first one reports progress.
@@ -55,14 +57,17 @@ class Request:
             return None
         return granted_in(answers[-1]) if self.count else 0
 
-    def meaning(self, decoded: Sequence[Any]) -> tuple[list[Ended], list[Ended], Popped | None]:
+    def meaning(self, decoded: Sequence[Any]) -> tuple[Sequence[Ended], Sequence[Ended], Popped | None]:
         """Return, from the decoded answers, those to successes, to failures, and to the pop."""
         answers = iter(decoded)
         if self.progress:
             next(answers)
-        done = next(answers) if self.finished else []
+        done = next(answers) if self.finished and not self.count else []
         refused = next(answers) if self.failed else []
-        return done, refused, next(answers) if self.count else None
+        if not self.count:
+            return done, refused, None
+        popped = next(answers)
+        return popped.ended, refused, popped
 
 
 def _say(what: str, changes: list[str]) -> None:
@@ -139,12 +144,12 @@ class Consumer:
         calls: list[Call[Any]] = []
         if reports:
             calls.append(progress(self.keys, reports))
-        if finished:
-            calls.append(self._finish(finished))
+        if finished and not count:
+            calls.append(finish(self.keys, finished, result_ttl_ms=self._result_ttl_ms))
         if failed:
             calls.append(self._fail(failed))
         if count:
-            calls.append(self._pop(count))
+            calls.append(self._pop(count, finished))
         return Request(calls, bool(reports), bool(finished), bool(failed), count)
 
     def ask(self, request: Request) -> list[Any]:
@@ -164,7 +169,7 @@ class Consumer:
         failed: Sequence[Failed],
         count: int,
         reports: Sequence[Reported] = (),
-    ) -> tuple[list[Ended], list[Ended], Popped | None]:
+    ) -> tuple[Sequence[Ended], Sequence[Ended], Popped | None]:
         """Make a request, and return its answers, see `Request.meaning`."""
         request = self.request(finished, failed, count, reports)
         return request.meaning(self.ask(request))
@@ -214,7 +219,7 @@ class Consumer:
         for finding in findings_of(self.runner.info(), self.runner.settings, WARNED_CHECKS):
             log.warning(f"{finding.what}: {finding.why}", fix=finding.fix)
 
-    def _pop(self, count: int) -> Call[Popped]:
+    def _pop(self, count: int, finished: Sequence[Finished] = ()) -> Call[Popped]:
         return pop(
             self.keys,
             worker=self.worker,
@@ -224,10 +229,8 @@ class Consumer:
             max_lost_workers=self._max_lost_workers,
             result_ttl_ms=self._result_ttl_ms,
             dead_ttl_ms=self._dead_ttl_ms,
+            finished=finished,
         )
-
-    def _finish(self, finished: Sequence[Finished]) -> Call[list[Ended]]:
-        return finish(self.keys, finished, result_ttl_ms=self._result_ttl_ms)
 
     def _fail(self, failed: Sequence[Failed]) -> Call[list[Ended]]:
         return fail(self.keys, failed, result_ttl_ms=self._result_ttl_ms, dead_ttl_ms=self._dead_ttl_ms)

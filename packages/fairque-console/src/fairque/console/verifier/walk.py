@@ -21,6 +21,7 @@ from fairque.protocol.calls.verify import (
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.runners import Runner
+from fairque.protocol.wire.body import message_in
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -116,11 +117,11 @@ class _Walk:
             self.report.keys += len(names)
             # Listeners are checked later: a task may still turn out to be lost, which notifies them.
             self._check_keys(name for name in names if not name.startswith(_LISTENERS))
-            for ids in _chunks(_after(names, b"t:"), _TASKS):
-                self.run(
-                    verify_tasks(self._keys, ids, fix=self._fix, lease_ms=self._lease_ms, **self._ttls),
-                )
+            self._check_tasks(_after(names, b"t:"))
             self._check_schedules(_after(names, b"schedule:"), strays=False)
+        for ids in _chunks(self._runner.scan_fields(self._prefix + b"a"), _TASKS):
+            bodies = self._runner.texts([self._prefix + b"t:" + task_id for task_id in ids])
+            self._check_tasks(task_id for task_id, body in zip(ids, bodies, strict=True) if body is None)
 
     def parents(self) -> None:
         """Check whether the endings of parents will reach their dependents."""
@@ -131,10 +132,11 @@ class _Walk:
 
     def _with_parents(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, Sequence[After]]]:
         """Yield the tasks whose messages can be read, with their dependencies. Messages never change."""
-        messages = self._runner.texts([self._prefix + b"m:" + task_id for task_id in ids])
-        for task_id, message in zip(ids, messages, strict=True):
+        bodies = self._runner.texts([self._prefix + b"t:" + task_id for task_id in ids])
+        for task_id, body in zip(ids, bodies, strict=True):
+            message = body and message_in(body)
             try:
-                if message is not None:
+                if message:
                     yield task_id, decode_task(message).depends_on
             except ProtocolError:
                 what = "the dependencies of tasks whose messages cannot be read"
@@ -194,7 +196,11 @@ class _Walk:
 
     def _check_keys(self, names: Iterable[bytes]) -> None:
         for chunk in _chunks(names, _KEYS):
-            self.run(verify_keys(self._keys, chunk, fix=self._fix, dead_ttl_ms=self._ttls["dead_ttl_ms"]))
+            self.run(verify_keys(self._keys, chunk, fix=self._fix))
+
+    def _check_tasks(self, ids: Iterable[bytes]) -> None:
+        for chunk in _chunks(ids, _TASKS):
+            self.run(verify_tasks(self._keys, chunk, fix=self._fix, lease_ms=self._lease_ms, **self._ttls))
 
     def _check_places(self, places: Iterable[tuple[bytes, bytes]]) -> None:
         for chunk in _chunks(places, _TASKS):

@@ -1,6 +1,6 @@
 """finish, fail and release: report the endings of attempts, many in a call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Ended", "Failed", "Finished", "Released", "fail", "finish", "release"]
+__all__ = ["Ended", "Failed", "Finished", "Released", "ended_in", "fail", "finish", "finished_args", "release"]
 
 
 @frozen
@@ -69,10 +69,13 @@ class Ended:
 
 def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) -> Call[list[Ended]]:
     """Build the call that stores results for ``result_ttl_ms``."""
-    args: list[Argument] = [result_ttl_ms]
+    return Call("finish", keys, (result_ttl_ms, *finished_args(tasks)), lambda reply: ended_in(keys, reply))
+
+
+def finished_args(tasks: Sequence[Finished]) -> Iterator[Argument]:
+    """Yield the arguments of scripts about attempts that returned."""
     for task in tasks:
-        args += (task.task_id, task.token, task.ran_us, task.result, task.xcom)
-    return Call("finish", keys, tuple(args), lambda reply: _endings(keys, reply))
+        yield from (task.task_id, task.token, task.ran_us, task.result, task.xcom)
 
 
 def fail(keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_ttl_ms: int) -> Call[list[Ended]]:
@@ -80,7 +83,7 @@ def fail(keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_t
     args: list[Argument] = [result_ttl_ms, dead_ttl_ms]
     for task in tasks:
         args += (task.task_id, task.token, task.ran_us, task.verdict, task.pause_ms, task.error)
-    return Call("fail", keys, tuple(args), lambda reply: _endings(keys, reply))
+    return Call("fail", keys, tuple(args), lambda reply: ended_in(keys, reply))
 
 
 def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -> Call[list[Ended]]:
@@ -88,14 +91,15 @@ def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -
     args: list[Argument] = [result_ttl_ms]
     for task in tasks:
         args += (task.task_id, task.token, task.ran_us)
-    return Call("release", keys, tuple(args), lambda reply: _endings(keys, reply))
+    return Call("release", keys, tuple(args), lambda reply: ended_in(keys, reply))
 
 
 #: The usual answer.
 _FINISHED = Ended(Status.OK, TaskState.FINISHED)
 
 
-def _endings(keys: QueueKeys, reply: list[Any]) -> list[Ended]:
+def ended_in(keys: QueueKeys, reply: list[Any]) -> list[Ended]:
+    """Decode the answer of finish, fail or release."""
     answers = checked(keys, reply)
     return [
         _FINISHED

@@ -1,12 +1,14 @@
 """pop: give a worker its next tasks, fairly between users."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.calls.endings import Ended, Finished, ended_in, finished_args
 from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
 from fairque.protocol.model.states import Priority
-from fairque.protocol.wire.call import Call, checked, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["MAX_POP_TASKS", "Granted", "Popped", "granted_in", "pop"]
@@ -14,7 +16,7 @@ __all__ = ["MAX_POP_TASKS", "Granted", "Popped", "granted_in", "pop"]
 MAX_POP_TASKS = 100
 
 #: Where the tasks begin in an answer, and how many places each has.
-_FIRST, _PLACES = 4, 8
+_FIRST, _PLACES = 5, 8
 
 
 @frozen
@@ -56,12 +58,14 @@ class Popped:
         more: Whether another pop may find more at once: a runnable task, or a bounded step that is not complete.
         wait_ms: Milliseconds until the next delay, retry, rate or lease ends; None if nothing waits for a time.
         reclaimed: Tasks of lost workers that were reclaimed meanwhile, at most 2.
+        ended: The answers for the attempts that the call ended.
     """
 
     tasks: tuple[Granted, ...]
     more: bool
     wait_ms: int | None
     reclaimed: tuple[Reclaimed, ...] = ()
+    ended: Sequence[Ended] = ()
 
 
 def pop(
@@ -74,8 +78,9 @@ def pop(
     max_lost_workers: int,
     result_ttl_ms: int,
     dead_ttl_ms: int,
+    finished: Sequence[Finished] = (),
 ) -> Call[Popped]:
-    """Build the call that takes up to ``count`` (1 to 100) tasks.
+    """Build the call that ends attempts, if any, and then takes up to ``count`` (1 to 100) tasks.
 
     Args:
         keys: The queue.
@@ -84,18 +89,21 @@ def pop(
         count: Most tasks to take.
         lease_ms: Milliseconds until the tasks are reclaimed unless their leases are renewed.
         max_lost_workers: Number of lost workers after which a task becomes a dead letter.
-        result_ttl_ms: How long to keep a task that is canceled here.
+        result_ttl_ms: How long to keep the results of tasks that end here.
         dead_ttl_ms: How long to keep a dead letter.
+        finished: The worker's attempts that returned since its last call.
     """
-    args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms)
+    count = min(count, MAX_POP_TASKS)
+    fixed: tuple[Argument, ...] = (worker, claim, count, lease_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms)
 
     def decode(reply: list[Any]) -> Popped:
         answers = checked(keys, reply)
         wait_ms = int(answers[2])
         tasks = tuple(map(_granted, *(answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))))
-        return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]))
+        ended = ended_in(keys, answers[4]) if finished else ()
+        return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]), ended)
 
-    return Call("pop", keys, args, decode)
+    return Call("pop", keys, (*fixed, *finished_args(finished)), decode)
 
 
 def granted_in(reply: list[Any]) -> int:

@@ -42,9 +42,9 @@ class Finding:
     fixed: bool
 
 
-def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Finding]]:
+def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool) -> Call[list[Finding]]:
     """Build the call that checks up to 10,000 keys, given without the prefix of the queue."""
-    return Call("verify_keys", keys, (int(fix), dead_ttl_ms, *names), _found(keys))
+    return Call("verify_keys", keys, (int(fix), *names), _found(keys))
 
 
 def verify_tasks(

@@ -27,7 +27,7 @@ _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
 KEYS = (
-    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
     *("schedule:", "schedules", "due", "lock"),

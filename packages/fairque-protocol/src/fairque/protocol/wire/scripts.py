@@ -22,6 +22,8 @@ _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
 #: task. A function can refer to at most 60 outer variables.
 _LEVEL = 8
+#: Quick paths, and what they include, stay at the outermost level: they end before the other functions are created.
+_QUICK = "includes/quick_"
 
 
 @frozen
@@ -83,14 +85,18 @@ def expand(name: str, folder: Traversable) -> str:
     """
     seen: set[str] = set()
     lines: list[str] = []
+    files = levels = 0
 
     def add(path: str, chain: tuple[str, ...]) -> None:
+        nonlocal files, levels
         if path in chain:
             raise ProtocolError(f"lua/{chain[-1]} includes itself: {' -> '.join((*chain, path))}")
         if path in seen:
             return
         seen.add(path)
-        if len(seen) % _LEVEL == 0:
+        files += not any(place.startswith(_QUICK) for place in (*chain, path))
+        if files // _LEVEL > levels:
+            levels += 1
             lines.append("return (function()")
         if chain:
             lines.append(f"-- file: {path}")
@@ -110,7 +116,7 @@ def expand(name: str, folder: Traversable) -> str:
                 lines.append(line)
 
     add(f"{name}.lua", ())
-    lines.extend(["end)()"] * (len(seen) // _LEVEL))
+    lines.extend(["end)()"] * levels)
     return "\n".join(_without_unused(lines)) + "\n"
 
 

@@ -2,11 +2,21 @@
 
 from fairque.testing.internal.bench import QueueBench, pop_call
 from fairque.testing.internal.patience import PATIENCE, eventually
-from fairque.testing.internal.records import USER_RECORD, amend_globals, amend_record, parse_globals, read_globals
+from fairque.testing.internal.records import (
+    TASK_RECORD,
+    USER_RECORD,
+    amend_globals,
+    amend_record,
+    parse_globals,
+    read_globals,
+    read_message,
+    write_message,
+)
 from fairque.testing.internal.schedules import stored_schedule, stored_schedule_with
 
 __all__ = [
     "PATIENCE",
+    "TASK_RECORD",
     "USER_RECORD",
     "QueueBench",
     "amend_globals",
@@ -15,6 +25,8 @@ __all__ = [
     "parse_globals",
     "pop_call",
     "read_globals",
+    "read_message",
     "stored_schedule",
     "stored_schedule_with",
+    "write_message",
 ]

@@ -4,8 +4,18 @@ import struct
 from typing import Any
 
 from fairque.protocol.jsonvalue import dumps
+from fairque.protocol.wire.body import message_in
 
-__all__ = ["USER_RECORD", "amend_globals", "amend_record", "parse_globals", "read_globals"]
+__all__ = [
+    "TASK_RECORD",
+    "USER_RECORD",
+    "amend_globals",
+    "amend_record",
+    "parse_globals",
+    "read_globals",
+    "read_message",
+    "write_message",
+]
 
 _GLOBALS = struct.Struct("<BBBdddddddddd")
 _GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk")
@@ -40,6 +50,89 @@ redis.call("HSET", KEYS[1], ARGV[2], pack_user(record))
 """
 )
 
+#: Functions that read and write the record of a task, given the prefix of the queue. `read_task` also returns the
+#: message, `''` if there is none.
+TASK_RECORD = """
+local STATES = {"QUEUED", "SCHEDULED", "DEFERRED", "STARTED", "FINISHED", "FAILED", "CANCELED"}
+local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "heir", "large"}
+local TEXTS = {"token", "settled", "worker"}
+local function parse_task(text)
+  local r, sizes, kind, place, state, flags, result, map = {state = "QUEUED"}, {}, 0, 0, 0, 0, 0, 0
+  kind, r.prio, r.pushed_at, r.timeout, r.cost, sizes.digest, sizes.user, place = struct.unpack("<BBdddBB", text)
+  local function take(size)
+    place = place + size
+    return string.sub(text, place - size, place - 1)
+  end
+  r.digest, r.user = take(sizes.digest), take(sizes.user)
+  if kind == 2 then
+    state, flags, r.ended_at, result, r.score, r.charged, r.attempt, r.fails, r.lost, sizes.token, sizes.settled,
+      sizes.worker, map, place = struct.unpack("<BBdI4ddI4I4I4BBBI4", text, place)
+    r.state = STATES[state]
+    for _, name in ipairs(TEXTS) do
+      r[name] = take(sizes[name])
+      if r[name] == "" then r[name] = nil end
+    end
+    if map > 0 then
+      for name, value in pairs(cmsgpack.unpack(take(map))) do r[name] = value end
+    end
+    if result > 0 then r.result = take(result) end
+    for index, name in ipairs(FLAGS) do r[name] = math.floor(flags / 2 ^ (index - 1)) % 2 == 1 or nil end
+    for _, name in ipairs({"ended_at", "charged", "attempt", "fails", "lost"}) do
+      if r[name] == 0 then r[name] = nil end
+    end
+    if r.score == -math.huge then r.score = nil end
+  end
+  if r.prio == 3 then r.prio = nil end
+  if r.timeout == 3600000 then r.timeout = nil end
+  if r.cost == -1 then r.cost = nil end
+  return r, kind == 1 and string.sub(text, place) or ""
+end
+local function read_task(prefix, id)
+  local body, text = redis.call("GET", prefix .. "t:" .. id), redis.call("HGET", prefix .. "a", id)
+  local pushed, message = {}, ""
+  if body then pushed, message = parse_task(body) end
+  return text and parse_task(text) or pushed, message
+end
+local function pack_task(r)
+  local rest, flags, map = {}, 0, ""
+  for name, value in pairs(r) do rest[name] = value end
+  for index, name in ipairs(FLAGS) do
+    if r[name] then flags = flags + 2 ^ (index - 1) end
+    rest[name] = nil
+  end
+  for _, name in ipairs({"state", "digest", "prio", "user", "pushed_at", "cost", "timeout", "score", "charged",
+    "ended_at", "attempt", "fails", "lost", "token", "settled", "worker", "result"}) do
+    rest[name] = nil
+  end
+  if next(rest) then map = cmsgpack.pack(rest) end
+  local state = 0
+  for number, name in ipairs(STATES) do if name == r.state then state = number end end
+  return struct.pack("<BBdddBB", 2, r.prio or 3, r.pushed_at, r.timeout or 3600000, r.cost or -1, #r.digest, #r.user)
+    .. r.digest .. r.user .. struct.pack("<BBdI4ddI4I4I4BBBI4", state, flags, r.ended_at or 0, #(r.result or ""),
+      r.score or -math.huge, r.charged or 0, r.attempt or 0, r.fails or 0, r.lost or 0, #(r.token or ""),
+      #(r.settled or ""), #(r.worker or ""), #map)
+    .. (r.token or "") .. (r.settled or "") .. (r.worker or "") .. map .. (r.result or "")
+end
+local function write_task(prefix, id, r)
+  local text = pack_task(r)
+  if r.state == "FINISHED" or r.state == "CANCELED" then
+    redis.call("SET", prefix .. "t:" .. id, text)
+    redis.call("HDEL", prefix .. "a", id)
+  else
+    redis.call("HSET", prefix .. "a", id, text)
+  end
+end
+"""
+
+_AMEND_TASK = (
+    TASK_RECORD
+    + """
+local record = read_task(ARGV[2], ARGV[3])
+for name, value in pairs(cjson.decode(ARGV[1])) do record[name] = value end
+write_task(ARGV[2], ARGV[3], record)
+"""
+)
+
 _AMEND = """
 local record = cmsgpack.unpack(redis.call("GET", KEYS[1]))
 for name, value in pairs(cjson.decode(ARGV[1])) do record[name] = value end
@@ -48,18 +141,47 @@ redis.call("SET", KEYS[1], cmsgpack.pack(record))
 
 
 def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
-    """Change fields of the record of a task or user, to test how the scripts handle it.
+    """Change fields of the record of a task, user or schedule, to test how the scripts handle it.
 
     Args:
         client: A client of redis-py.
-        key: Key of the record; for a user its place in the hash as ``…}:u:USER``.
+        key: The place of the record: ``…}:t:TASK``, ``…}:u:USER`` or ``…}:schedule:SCHEDULE``.
         fields: New values.
     """
-    prefix, is_user, user_id = key.partition("}:u:")
-    if is_user:
-        client.eval(_AMEND_USER, 1, f"{prefix}}}:u", dumps(fields), user_id)
+    queue, _, place = key.partition("}:")
+    kind, _, name = place.partition(":")
+    if kind == "u":
+        client.eval(_AMEND_USER, 1, f"{queue}}}:u", dumps(fields), name)
+    elif kind == "t":
+        client.eval(_AMEND_TASK, 1, key, dumps(fields), f"{queue}}}:", name)
     else:
         client.eval(_AMEND, 1, key, dumps(fields))
+
+
+def read_message(client: Any, prefix: str, task_id: str) -> bytes:
+    """Return the stored message of a task; empty if there is none.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+        task_id: The task.
+    """
+    body = client.execute_command("GET", f"{prefix}t:{task_id}", NEVER_DECODE=True)
+    return message_in(body or b"") or b""
+
+
+def write_message(client: Any, prefix: str, task_id: str, message: bytes) -> None:
+    """Replace the stored message of a task, to test how others handle it.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+        task_id: The task.
+        message: The new message.
+    """
+    key = f"{prefix}t:{task_id}"
+    body = client.execute_command("GET", key, NEVER_DECODE=True)
+    client.set(key, body[: len(body) - len(message_in(body) or b"")] + message)
 
 
 def parse_globals(text: bytes | None) -> dict[str, float]:

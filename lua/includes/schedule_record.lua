@@ -1,7 +1,13 @@
--- record: the record of a task or schedule: one MessagePack map under one key. Unknown fields are kept. An
--- unreadable record counts as absent; the script that finds it sets it aside.
---- @include "readable"
+-- schedule_record: the record of a schedule: one MessagePack map under one key. Unknown fields are kept. An unreadable
+-- record counts as absent; the script that finds it sets it aside.
+--- @include "readable_schedule"
 local records, unreadable = {}, {}
+
+-- Raises an error if it is not a record, or has fields that no script can use.
+local function readable(text)
+  local r = cmsgpack.unpack(text)
+  return r.rev and readable_schedule(r) and r or error("no record")
+end
 
 -- Caches the record of a key, given its text; false if it is absent or unreadable.
 local function note_record(key, text)
@@ -15,11 +21,8 @@ local function note_record(key, text)
   return r
 end
 
-local function record(key)
+local function schedule_record(key)
   local known = records[key]
   if known == nil then known = note_record(key, call("MGET", key)[1]) end
   return known
 end
-
--- A holder has a `key`, and its record as `r`.
-local function write_now(holder) call("SET", holder.key, cmsgpack.pack(holder.r)) end

@@ -1,0 +1,16 @@
+-- finish: ends attempts that returned, whose groups of five arguments follow `head` others. Returns the answer of
+-- finish; afterwards the caller notifies dependents.
+--- @include "endings"
+--- @include "conclude"
+--- @include "leave_running"
+--- @include "trim"
+local ENDING = 5 -- id, token, ran_us, result, xcom
+
+local function finish(head, result_ttl_ms)
+  local reply = endings(head, ENDING, function(t, first)
+    leave_running(t, number_at(first + 2))
+    return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms, ARGV[first + 4])
+  end)
+  trim(2 * (#ARGV - head) / ENDING)
+  return reply
+end

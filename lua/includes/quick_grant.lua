@@ -1,0 +1,93 @@
+-- quick_grant: starts the tasks of quick_turns, and writes what has changed; a part of quick_pop.
+for place = who + 1, #names do
+  local text = stored_users[place]
+  if not text or #text ~= 37 then plain = false break end
+  local S, _, _, _, inf, lane = struct.unpack("<ddddI4B", text)
+  plain, infs[place] = plain and lane == 0 and S <= V, inf
+end
+if not plain then break end
+-- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
+local keys, bytes = {}, 0
+for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
+local bodies, known = {}, {}
+if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
+if known.err then break end
+local answer, starts, first_token = {1, 1, 0, {}, codes}, {}, format("%d", now) .. ":" .. claim
+for place = 1, number do
+  local body, record, score = bodies[place] or "", known[place], places[place]
+  plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
+  if not plain then break end
+  local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
+  local at = TASK_HEAD_SIZE + digest + user
+  plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
+    and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
+  if not plain then break end
+  local token, flags, attempt, fails, lost, settled = first_token, 0, 0, 0, 0, ""
+  if record then
+    plain = #record >= at + ATTEMPT_SIZE and string.byte(record) == RECORD
+      and string.sub(record, 2, at) == string.sub(body, 2, at)
+    if not plain then break end
+    local state, ended_at, result, score_before, charged, held, old, map
+    state, flags, ended_at, result, score_before, charged, attempt, fails, lost, held, settled, old, map =
+      struct.unpack(ATTEMPT, record, at + 1)
+    local from = at + ATTEMPT_SIZE + 1
+    local fence = whole(string.match(string.sub(record, from, from + held - 1), "^%d+")) or 0
+    plain = state == STATE_NUMBERS.QUEUED and flags < LARGE and ended_at == 0 and result == 0 and map == 0
+      and (score_before == -math.huge or score_before > -TOP and score_before < TOP) and charged >= 0 and charged < TOP
+      and from + held + settled + old == #record + 1
+    if not plain then break end
+    if held > 0 and fence >= now then token = format("%d", fence + 1) .. ":" .. claim end
+    settled = string.sub(record, from + held, from + held + settled - 1)
+  end
+  starts[2 * place - 1], starts[2 * place] = ids[place], "\2" .. string.sub(body, 2, at)
+    .. struct.pack(ATTEMPT, STATE_NUMBERS.STARTED, flags, 0, 0, score, charges[owners[place]], attempt + 1, fails, lost,
+      #token, #settled, #worker, 0) .. token .. settled .. worker
+  local message, end_of = #body - at <= MOST_MESSAGE and string.sub(body, at + 1) or "", 8 * place - 3
+  bytes = bytes + #message
+  answer[end_of + 1], answer[end_of + 2] = ids[place], message
+  answer[end_of + 3], answer[end_of + 4], answer[end_of + 5] = token, attempt + 1, fails
+  answer[end_of + 6], answer[end_of + 7] = flags % 2, pushed_at
+  answer[end_of + 8] = flags % 64 >= 32 and prio .. string.sub(body, TASK_HEAD_SIZE + digest + 1, at) or ""
+end
+if not plain then break end
+
+reply = answer
+local leases, lease_end = {}, format("%d", now_ms + lease_ms)
+for place, id in ipairs(ids) do leases[2 * place - 1], leases[2 * place] = lease_end, id end
+local kept, gone = {}, {fresh = {}, ready = {}, owe = paid, users = {}}
+local come = {ready = {}, owe = {}}
+for _, k in ipairs(met) do
+  local name, S, lane = names[k], tags[k], lanes[k]
+  call("ZREMRANGEBYRANK", P .. "n:" .. name, "0", format("%d", (nexts[k] - 3) / 2))
+  local left = k <= new and gone.fresh or lane == 0 and gone.ready
+  local joined = lane == 2 and come.ready or S > V and come.owe
+  if left then left[#left + 1] = name end
+  if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
+  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
+    .. struct.pack("<I4B", infs[k], lane)
+end
+for place = who + 1, #names do
+  if infs[place] == 0 then gone.users[#gone.users + 1] = names[place] end
+end
+if gone.users[1] then call("HDEL", P .. "u", unpack(gone.users)) end
+for index, list in pairs(gone) do
+  if list[1] then call("ZREM", P .. index, unpack(list)) end
+end
+for index, list in pairs(come) do
+  if list[1] then call("ZADD", P .. index, unpack(list)) end
+end
+if number > 0 then
+  soonest = math.min(soonest, now_ms + lease_ms)
+  call("HSET", P .. "u", unpack(kept))
+  call("HSET", P .. "a", unpack(starts))
+  call("ZADD", P .. "running", unpack(leases))
+  call("SET", claim_key, claim .. "\n" .. table.concat(ids, "\n"), "PX", ARGV[4])
+end
+queued, pop_at = math.max(0, queued - number), now_ms
+if first_fresh <= new or first <= last
+  or ((more or new == wanted) and call("EXISTS", P .. "ready", P .. "fresh") > 0) then
+  if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
+else
+  reply[2] = 0
+end
+reply[3] = soonest == math.huge and -1 or soonest - now_ms

@@ -1,0 +1,38 @@
+-- quick_pop: ends attempts and gives a worker tasks without the functions of the rest of the script, as quick_push
+-- stores plain tasks. It gives tasks if nothing is due, nobody has CRITICAL ones, none has a hint of its cost, and all
+-- records are sound. Otherwise the rest gives them; `ended` is the answer about what was ended before.
+--- @include "call"
+--- @include "globals_format"
+--- @include "sane"
+--- @include "task_format"
+--- @include "comes_after"
+--- @include "sizes"
+repeat
+  local worker, claim, plain = ARGV[1], ARGV[2], #ARGV >= 7
+  for index = 3, 7 do plain = plain and string.find(ARGV[index], "^%d+$") and #ARGV[index] <= 15 end
+  if not plain or worker == "" or #worker > 255 or not string.find(claim, "^%x+$") or #claim > 200 then break end
+  local wanted, lease_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
+  if wanted < 1 or wanted > 100 or lease_ms < 1 then break end
+--- @include "quick_begin"
+  local claim_key = P .. "claim:" .. worker
+  local before = read("GET", claim_key)
+  if before and (before.err or string.sub(before, 1, #claim + 1) == claim .. "\n") then break end
+  local head, ttl, codes = 7, ARGV[6], {1}
+  if #ARGV > head then
+--- @include "quick_endings"
+    ended = codes
+  end
+
+  local reply
+  local V_before, bs_before, cg_before = V, bs, cg
+  repeat
+--- @include "quick_plan"
+--- @include "quick_turns"
+--- @include "quick_grant"
+  until true
+  if not reply then V, bs, cg = V_before, bs_before, cg_before end
+  if reply or ended then
+--- @include "quick_end"
+  end
+  if reply then return reply end
+until true

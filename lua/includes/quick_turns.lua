@@ -1,0 +1,55 @@
+-- quick_turns: chooses the users of the next tasks, in order, as pick does; a part of the block of quick_pop. It writes
+-- nothing.
+local chunk = math.ceil(wanted / math.max(1, who)) + 1
+local queues, nexts, charges, infs, lanes, met = {}, {}, {}, {}, {}, {}
+local ids, places, owners, number = {}, {}, {}, 0
+while number < wanted do
+  local k
+  if first_fresh <= new and bs < 8 then
+    cg, bs, k, first_fresh = 0, bs + 1, first_fresh, first_fresh + 1
+  else
+    bs = 0
+    if first > last or first_fresh > new then cg = 0 end
+    if first <= last then
+      k, V, first = order[first], math.max(V, scores[first]), first + 1
+    elseif first_fresh <= new then
+      k, first_fresh = first_fresh, first_fresh + 1
+    else
+      break
+    end
+  end
+  local queue, key = queues[k], P .. "n:" .. names[k]
+  if not queue then
+    local text = stored_users[k]
+    if not text or #text ~= 37 then plain = false break end
+    local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
+    queue = read("ZRANGE", key, "0", format("%d", chunk - 1), "WITHSCORES")
+    plain = lane == (k <= new and 1 or 2) and (tags[k] or S) == S and S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0
+      and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53 and ewma >= 0 and ewma < 2 ^ 53 and queue[1]
+    if not plain then break end
+    queues[k], nexts[k], tags[k], infs[k], lanes[k] = queue, 1, S, inf, lane
+    local charge = math.min(lease_ms * 1000 / 3, ewma > 0 and ewma or est0)
+    charges[k] = counted and 1 or math.floor(math.max(1000, charge))
+    met[#met + 1] = k
+  end
+  local at, S = nexts[k], tags[k]
+  number = number + 1
+  ids[number], places[number], owners[number], nexts[k] = queue[at], tonumber(queue[at + 1]), k, at + 2
+  if lanes[k] == 1 then S = math.max(S, V) end
+  S = S + charges[k]
+  tags[k], infs[k], lanes[k] = S, infs[k] + 1, 2
+  if not queue[at + 2] and #queue % (2 * chunk) == 0 then
+    local others = read("ZRANGE", key, format("%d", #queue / 2), format("%d", #queue / 2 + chunk - 1), "WITHSCORES")
+    for _, value in ipairs(others) do queue[#queue + 1] = value end
+  end
+  if not queue[at + 2] then
+    lanes[k] = 0
+  elseif not more or (first <= last and comes_after(scores[last], names[order[last]], S, names[k])) then
+    local place, name = last, names[k]
+    while place >= first and comes_after(scores[place], names[order[place]], S, name) do
+      order[place + 1], scores[place + 1] = order[place], scores[place]
+      place = place - 1
+    end
+    order[place + 1], scores[place + 1], last = k, S, last + 1
+  end
+end
