@@ -57,7 +57,7 @@ if users.err then break end
 for place, text in ipairs(users) do
   if not text or #text ~= 37 then usual = false break end
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-  usual = S > -(2 ^ 52) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
+  usual = S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
     and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
   if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}

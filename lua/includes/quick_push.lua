@@ -49,8 +49,8 @@ repeat
       plain = #text == 37
       if not plain then break end
       S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-      plain = S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53 and ewma >= 0
-        and ewma < 2 ^ 53 and lane <= 2
+      plain = S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
+        and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
       if not plain then break end
     end
     if lane == 0 then
@@ -61,7 +61,7 @@ repeat
         local debt = read("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")
         if not plain or head.err or debt.err then plain = false break end
         local tag = tonumber(head[2] or debt[2] or 0)
-        plain = tag and tag > -(2 ^ 52) and tag < 2 ^ 52
+        plain = tag and tag > -(2 ^ 44) and tag < 2 ^ 52
         if not plain then break end
         V = math.max(V, tag)
       end

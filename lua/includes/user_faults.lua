@@ -18,6 +18,7 @@ local function fault_of(id, r)
   if limited then read_limits(u) end
   local line, owes, borrows = r.lane == "R" or r.lane == "F", score("owe", id), score("critical", id)
   if score("users", id) ~= 0 then return "it has a record and is not in the index of users" end
+  if r.S < g.V - FAR then return "its tag is far behind the virtual time" end
   if not between(score("timers", id) or 0, 0, TOP) then return "its timer is not a time" end
   if (pn + pc > 0) ~= (r.lane ~= "") then
     return int(pn + pc) .. " of its tasks wait, and its lane is '" .. r.lane .. "'"

@@ -3,17 +3,20 @@
 -- unreadable record counts as absent; the script that finds it sets it aside.
 local USER, USER_SIZE = "<ddddI4B", 37
 local LANES, LANE_NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+-- No user is so far behind virtual time, in µs: half a year.
+local FAR = 2 ^ 44
 local user_records, unreadable_users = {}, {}
 
--- Raises an error if it is not a record. Tags may be negative, but not so far that charges would be lost in them: the
--- user would always be the next one.
+-- Raises an error if it is not a record. A tag may be negative, but not so low that its user would be the next one for
+-- years.
 local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
   local r = #text > USER_SIZE and cmsgpack.unpack(string.sub(text, USER_SIZE + 1)) or {}
+  for name in pairs(r) do assert(type(name) == "string") end
   local borrows = lane >= BORROWS
   r.S, r.served, r.since, r.ewma, r.inf = S, served, since, ewma > 0 and ewma or nil, inf
   r.lane, r.borrows = LANES[borrows and lane - BORROWS or lane], borrows or nil
-  local fits = S > -TOP and S < TOP and sane(served) and sane(since) and sane(ewma) and r.lane
+  local fits = S > -FAR and S < TOP / 2 and sane(served) and sane(since) and sane(ewma) and r.lane
     and (not r.cs or sane(r.cs)) and (not r.tat or sane(r.tat)) and (not r.leeway or sane(r.leeway))
     and (not r.cut or r.cut < TOP)
   return fits and r or error("no record")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Random histories that are compared; many more in a job of its own.
 HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
 USERS = ("a", "b", "c", "zoe")
+#: More users than pops that may skip the ready ring in a row.
+CROWD = [(f"user-{number}", "plain") for number in range(12)]
 
 
 #: The scripts with quick paths, and how these end.
@@ -189,8 +191,11 @@ class Pair:
         return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
-KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", "urgent", "low", "later", "unique"]
-TASKS = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)
+KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", *["urgent"] * 4, "low", "later", "unique"]
+TASKS = st.one_of(
+    *[st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)] * 5,
+    st.integers(1, len(CROWD)).map(lambda number: CROWD[:number]),
+)
 #: By which worker, how many tasks, and how many attempts end in the same call.
 POPS = st.tuples(
     st.sampled_from(["w1", "w2"]),

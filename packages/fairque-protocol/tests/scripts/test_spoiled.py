@@ -462,13 +462,13 @@ def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
         every_task_ends(check(copy, spoil, what), what)
 
 
-@pytest.mark.parametrize("tag", ["-1/0", "-1e308"])
-def test_a_tag_that_no_charge_changes_does_not_make_its_user_the_next_one_forever(queue: "Bench", tag: str) -> None:
+@pytest.mark.parametrize("tag", ["-1/0", "-1e308", "-2^53", "-1e15"])
+def test_a_tag_that_no_user_can_have_does_not_make_its_user_the_next_one_forever(queue: "Bench", tag: str) -> None:
     queue.fill("ann", 41)
     queue.finish(*queue.pop())
     queue.fill("yan", 40)
     queue.client.eval(_SPOIL_USER.replace("{value}", tag), 1, f"{queue.keys.prefix}u", "ann", "S")
-    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": -math.inf if "/" in tag else float(tag)}, xx=True)
+    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": queue.client.eval(f"return tostring({tag})", 0)}, xx=True)
     served: list[str] = []
     for _ in range(40):
         (held,) = queue.pop()
@@ -476,6 +476,28 @@ def test_a_tag_that_no_charge_changes_does_not_make_its_user_the_next_one_foreve
         queue.advance(100)
         queue.finish(held, ran_us=100_000)
     assert served.count("yan") >= 10
+
+
+@pytest.mark.parametrize("tag", ["1/0", "1e308", "2^53-1", "2^52"])
+def test_a_tag_above_all_others_is_found_and_its_user_begins_at_virtual_time(queue: "Bench", tag: str) -> None:
+    queue.fill("ann", 41)
+    queue.finish(*queue.pop())
+    queue.client.eval(_SPOIL_USER.replace("{value}", tag), 1, f"{queue.keys.prefix}u", "ann", "S")
+    queue.client.zadd(f"{queue.keys.prefix}ready", {"ann": queue.client.eval(f"return tostring({tag})", 0)}, xx=True)
+    assert {finding.what for finding in look(queue, fix=True).found} == {"its record cannot be read"}
+    assert look(queue).clean
+    place: Any = queue.client.zscore(f"{queue.keys.prefix}ready", "ann")
+    assert place < 1_000_000
+
+
+def test_a_tail_with_a_number_as_a_name_is_found_and_set_aside(queue: "Bench") -> None:
+    queue.fill("ann", 3)
+    key = f"{queue.keys.prefix}u"
+    record: Any = queue.client.hget(key, "ann")
+    queue.client.hset(key, "ann", record + b"\x81\x01\x02")
+    assert {finding.what for finding in look(queue).found} == {"its record cannot be read"}
+    assert queue.standing("ann").waiting == 3
+    assert len(queue.pop(3)) == 3
 
 
 #: Of how many records there are in the template at least, every second one.

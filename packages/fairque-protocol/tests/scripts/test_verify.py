@@ -53,6 +53,15 @@ def test_a_healthy_queue_has_no_findings_and_is_not_changed(many: "Bench") -> No
     assert many.snapshot() == before
 
 
+def test_users_that_are_half_a_year_behind_virtual_time_are_found_and_begin_at_it(queue: "Bench") -> None:
+    queue.fill("ann", 2)
+    queue.fill("bob", 2)
+    queue.pop()
+    queue.amend_globals(V=2**45)
+    assert {finding.what for finding in look(queue, fix=True).found} == {"its tag is far behind the virtual time"}
+    assert look(queue).clean
+
+
 def test_an_empty_queue_has_no_findings_and_no_keys(queue: "Bench") -> None:
     report = look(queue, fix=True)
     assert (report.clean, report.left, report.found) == (True, 0, [])

@@ -139,12 +139,16 @@ class AsyncSubscription:
                 pubsub = (await self._get_client()).pubsub()
                 await pubsub.subscribe(self._channel)
                 if await pubsub.get_message(timeout=self._settings.socket_timeout) is None:
-                    raise NoAnswer
+                    raise NoAnswer  # noqa: TRY301 - retried below
             except RedisError as error:
                 if pubsub is not None:
                     await pubsub.aclose()
                 found = await probe_if_unclear(error, self._settings) if attempts.is_last(error) else ""
                 await asyncio.sleep(attempts.pause_seconds(error, found))
+            except BaseException:  # it is canceled
+                if pubsub is not None:
+                    await pubsub.aclose()
+                raise
             else:
                 return pubsub
 
