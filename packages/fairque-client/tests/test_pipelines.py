@@ -151,6 +151,7 @@ class TestResults:
     def test_the_state_of_an_expired_task_is_none(self, queue: TaskQueue, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         server.delete(f"{queue._link.keys.prefix}t:b")
+        server.hdel(f"{queue._link.keys.prefix}a", "b")
         assert handle.states() == {"a": S.QUEUED, "b": None}
 
 
@@ -193,6 +194,7 @@ class TestState:
     def test_it_expires_with_the_records_of_the_last_tasks(self, queue: TaskQueue, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         server.delete(f"{queue._link.keys.prefix}t:b")
+        server.hdel(f"{queue._link.keys.prefix}a", "b")
         with pytest.raises(ResultExpired, match="the record of task b is gone"):
             handle.state()
 
@@ -288,6 +290,7 @@ class TestCanceling:
         handle = queue.push(step("a") >> step("b"))
         worker.finish("done")
         server.delete(f"{queue._link.keys.prefix}t:a")
+        server.hdel(f"{queue._link.keys.prefix}a", "a")
         assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
         assert handle.states() == {"a": None, "b": S.CANCELED}
 
