@@ -3,6 +3,7 @@
 The checker must be able to fail.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ __all__ = ["BUGS", "WORKER_BUGS", "Bug", "broken_scripts", "broken_worker"]
 
 _ROOT = Path(__file__).parents[2]
 _LUA = _ROOT / "lua"
+_QUICK_PATH = re.compile(r'^--- @include "quick_\w+"\n', re.MULTILINE)
 _WORKER = _ROOT / "packages/fairque-worker/src/fairque/worker"
 
 
@@ -60,6 +62,55 @@ BUGS = (
         "",
         "dead_worker",
         "C1",
+    ),
+    Bug(
+        "a quick pop grants no lease",
+        "includes/quick_grant.lua",
+        'call("ZADD", P .. "running", unpack(leases))',
+        "",
+        "dead_worker",
+        "C1",
+    ),
+    Bug(
+        "a quick ending compares no token",
+        "includes/quick_endings.lua",
+        "    and string.sub(text, rest, rest + held - 1) == token and after",
+        "    and after",
+        "late_finish",
+        "C4",
+    ),
+    Bug(
+        "a quick push does not check whether a task is new",
+        "includes/quick_push.lua",
+        'if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end',
+        "if not plain then break end",
+        "repeated_push",
+        "C6",
+    ),
+    Bug(
+        "a quick pop does not know a repeated claim",
+        "includes/quick_pop.lua",
+        'if before and (before.err or string.sub(before, 1, #claim + 1) == claim .. "\\n") then break end',
+        "",
+        "lost_tasks",
+        "C5",
+    ),
+    Bug(
+        "a quick pop forgets a counter",
+        "includes/quick_grant.lua",
+        "queued, pop_at = math.max(0, queued - number), now_ms",
+        "pop_at = now_ms",
+        "given_back",
+        "C12",
+    ),
+    Bug(
+        "a quick pop prefers a user",
+        "includes/quick_turns.lua",
+        '  local queue, key = queues[k], P .. "n:" .. names[k]',
+        '  for place, name in ipairs(names) do if name == "noisy" then k = place end end\n'
+        '  local queue, key = queues[k], P .. "n:" .. names[k]',
+        "noisy_user",
+        "C11",
     ),
     Bug(
         "deliveries are counted only when a task ends",
@@ -254,10 +305,16 @@ WORKER_BUGS = (
 def broken_scripts(bug: Bug, folder: Path) -> Path:
     """Copy the scripts into a folder, seed a bug into one of them, and return the folder.
 
+    A bug that is not in a quick path itself has its effect only without them.
+
     Raises:
         AssertionError: The text to replace does not occur exactly once.
     """
-    return _broken(bug, _LUA, folder / "lua")
+    copy = _broken(bug, _LUA, folder / "lua")
+    if not bug.file.startswith("includes/quick_"):
+        for path in copy.glob("*.lua"):
+            path.write_text(_QUICK_PATH.sub("", path.read_text()))
+    return copy
 
 
 def broken_worker(bug: Bug, folder: Path) -> Path:

@@ -181,9 +181,10 @@ class Proxy:
         commands = [link.pending.popleft() for _ in found]
         dropped = False
         for command, value in zip(commands, found, strict=True):
-            if self._drops.get(command.script, 0) > 0 and self.recorder.did_something(command, value):
-                self._drops[command.script] -= 1
-                dropped = True
+            for script in self.recorder.scripts_with_effect(command, value):
+                if self._drops.get(script, 0) > 0:
+                    self._drops[script] -= 1
+                    dropped = True
         for command, value in zip(commands, found, strict=True):
             self.recorder.answer(command, value, delivered=not dropped and not link.silent)
         return not dropped

@@ -10,6 +10,7 @@ from attrs import define, field
 from chaos.history import Event, Journal, now_us
 from chaos.resp import RespError
 from fairque.client import Task
+from fairque.protocol.calls.pop import granted_in
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import expand, script, script_names
@@ -107,6 +108,8 @@ _Reader = Callable[[list[bytes], list[Any] | None], Event]
 _KEYS = QueueKeys("any")
 _TASKS = [Task(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
 _POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_lost_workers=1, result_ttl_ms=1, dead_ttl_ms=1)
+#: Where a pop has the retention time of results among its arguments, and the codes of what it ended in its answer.
+_POP_RESULT_TTL, _POP_ENDED = 5, 4
 _PUSH = _layout(*(calls.push(_KEYS, _TASKS[:size], message_limit=1_000) for size in (1, 2)))
 _BEAT = _layout(*(calls.beat(_KEYS, [("a", "t")] * size, lease_ms=1) for size in (1, 2)))
 _FINISHED = calls.Finished("a", "t", 1, b"")
@@ -122,6 +125,16 @@ _READERS: dict[str, _Reader] = {
     "release": _ending(*(calls.release(_KEYS, [_RELEASED] * size, result_ttl_ms=1) for size in (1, 2))),
     "cancel": _cancel,
 }
+
+
+def _parts(command: Command, reply: Any) -> list[tuple[str, list[bytes], Any]]:
+    """Return script, arguments and answer of each call in a command: a pop may end attempts before it takes tasks."""
+    args = command.args
+    if command.script != "pop" or len(args) == len(_POP.args):
+        return [(command.script, args, reply)]
+    answered = isinstance(reply, list) and reply[0] == OK
+    ended = [args[_POP_RESULT_TTL], *args[len(_POP.args) :]]
+    return [("finish", ended, reply[_POP_ENDED] if answered else reply), ("pop", args[: len(_POP.args)], reply)]
 
 
 class Recorder:
@@ -151,25 +164,37 @@ class Recorder:
 
     def answer(self, command: Command, reply: Any, *, delivered: bool) -> None:
         """Record the answer to a command."""
-        name = reply.kind if isinstance(reply, RespError) else command.script
-        self.seen[name] = self.seen.get(name, 0) + 1
-        read = _READERS.get(command.script)
+        if isinstance(reply, RespError):
+            self.seen[reply.kind] = self.seen.get(reply.kind, 0) + 1
+        for script_name, args, part in _parts(command, reply):
+            self._answer(script_name, args, part, sent=command.sent, delivered=delivered)
+
+    def _answer(self, script_name: str, args: list[bytes], reply: Any, **fields: Any) -> None:
+        if not isinstance(reply, RespError):
+            self.seen[script_name] = self.seen.get(script_name, 0) + 1
+        read = _READERS.get(script_name)
         if read is None:
             return
-        fields = {"script": command.script, "sent": command.sent, "delivered": delivered}
+        fields["script"] = script_name
         if isinstance(reply, RespError):
-            self._journal.note("call", **fields, outcome="fail", error=reply.kind, **read(command.args, None))
+            self._journal.note("call", **fields, outcome="fail", error=reply.kind, **read(args, None))
         elif reply[0] < 0:
-            self._journal.note("call", **fields, outcome="fail", error=str(reply[0]), **read(command.args, None))
+            self._journal.note("call", **fields, outcome="fail", error=str(reply[0]), **read(args, None))
         else:
-            event = read(command.args, reply)
+            event = read(args, reply)
             self._journal.note("call", **fields, outcome="ok", **event)
-            self._hold(command, event)
+            self._hold(script_name, fields["sent"], event)
 
     @staticmethod
-    def did_something(command: Command, reply: Any) -> bool:
-        """Whether a call had a relevant effect: not if it was refused, or if a pop found nothing."""
-        return isinstance(reply, list) and reply[0] == OK and not (command.script == "pop" and len(reply) == 2)
+    def scripts_with_effect(command: Command, reply: Any) -> list[str]:
+        """Return the calls of a command that had a relevant effect: no refused ones, and no pop that found nothing."""
+        if not isinstance(reply, list):
+            return []
+        return [
+            name
+            for name, _, part in _parts(command, reply)
+            if part[0] == OK and not (name == "pop" and granted_in(part) == 0)
+        ]
 
     def holds_for_long(self) -> bool:
         """Whether the actor has been running a task for a while."""
@@ -177,20 +202,18 @@ class Recorder:
 
     def no_answer(self, command: Command) -> None:
         """Record that a command was sent and its outcome is unknown."""
-        read = _READERS.get(command.script)
-        if read is not None:
-            event = read(command.args, None)
-            self._journal.note(
-                "call", script=command.script, sent=command.sent, delivered=False, outcome="info", **event
-            )
+        for name, args, _ in _parts(command, None):
+            if (read := _READERS.get(name)) is not None:
+                event = read(args, None)
+                self._journal.note("call", script=name, sent=command.sent, delivered=False, outcome="info", **event)
 
     def lost(self, by: str) -> None:
         """Record that a connection was closed by the ``server``, the ``actor`` or the ``proxy``."""
         self._journal.note("link", by=by)
 
-    def _hold(self, command: Command, event: Event) -> None:
-        if command.script == "pop":
-            self.held.update({task[0]: command.sent for task in event["tasks"]})
-        elif command.script in ("finish", "fail", "release"):
+    def _hold(self, script_name: str, sent: int, event: Event) -> None:
+        if script_name == "pop":
+            self.held.update({task[0]: sent for task in event["tasks"]})
+        elif script_name in ("finish", "fail", "release"):
             for task in event["tasks"]:
                 self.held.pop(task[0], None)
