@@ -12,5 +12,10 @@ local function finish(head, result_ttl_ms)
     return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms, ARGV[first + 4])
   end)
   trim(2 * (#ARGV - head) / ENDING)
+  -- Users that come later in the same call begin behind the debts of these.
+  for _, u in ipairs(touched) do
+    sync(u)
+    u.synced = false
+  end
   return reply
 end

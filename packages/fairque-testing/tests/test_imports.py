@@ -23,7 +23,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def test_the_scheduling_model_needs_no_more_than_priorities_and_states() -> None:
-    allowed = {f"fairque.protocol.{name}" for name in ("errors", "limits", "model.score", "model.states", "showing")}
+    allowed = {f"fairque.protocol.{name}" for name in ("errors", "limits", "model.score", "model.states", "safe_repr")}
     for path in MODEL.rglob("*.py"):
         names = {name for name in imported(path) if name.startswith("fairque.")}
         assert {name for name in names if not name.startswith("fairque.testing.fairness.")} <= allowed, path

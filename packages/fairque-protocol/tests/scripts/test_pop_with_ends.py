@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.calls.endings import Ended, Finished
@@ -112,6 +112,8 @@ def test_it_does_what_finish_and_a_pop_do(new_queue: Callable[[], "Bench"]) -> N
     )
 
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    # A lease ends at the moment in which another attempt of the user is ended.
+    @example([([("ann", {"priority": Priority.CRITICAL}), ("bob", {}), ("bob", {})], 3, 0, 0), ([], 1, 2, 61_000)])
     @given(rounds)
     def compare(steps: list[tuple[list[tuple[str, dict[str, Any]]], int, int, int]]) -> None:
         joined, apart = new_queue(), new_queue()
