@@ -55,9 +55,9 @@ if not usual then break end
 local users, records = read("HMGET", P .. "u", unpack(owners)), {}
 if users.err then break end
 for place, text in ipairs(users) do
-  if not text or #text ~= 37 then usual = false break end
-  local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-  usual = S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
+  if not text or #text ~= USER_SIZE then usual = false break end
+  local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
+  usual = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
     and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
   if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
@@ -116,7 +116,7 @@ for place, u in ipairs(records) do
   if joined then joined[#joined + 1], joined[#joined + 2] = u.S, user end
   if u.lane == 0 and not debt then paid[#paid + 1] = user end
   if u.lane == 0 and not debt and u.inf == 0 then leave[#leave + 1] = user else
-    stay[#stay + 1], stay[#stay + 2] = user, struct.pack("<ddddI4B", u.S, u.served, u.since, u.ewma, u.inf, u.lane)
+    stay[#stay + 1], stay[#stay + 2] = user, struct.pack(USER, u.S, u.served, u.since, u.ewma, u.inf, u.lane)
   end
 end
 if ready[1] then call("ZADD", P .. "ready", unpack(ready)) end

@@ -2,6 +2,7 @@
 --- @include "call"
 --- @include "task_format"
 --- @include "globals_format"
+--- @include "user_format"
 repeat
   if #ARGV < 2 then break end
   local head, ttl = 1, ARGV[1]

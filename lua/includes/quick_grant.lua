@@ -1,8 +1,8 @@
 -- quick_grant: starts the tasks of quick_turns, and writes what has changed; a part of quick_pop.
 for place = who + 1, #names do
   local text = stored_users[place]
-  if not text or #text ~= 37 then plain = false break end
-  local S, _, _, _, inf, lane = struct.unpack("<ddddI4B", text)
+  if not text or #text ~= USER_SIZE then plain = false break end
+  local S, _, _, _, inf, lane = struct.unpack(USER, text)
   plain, infs[place] = plain and lane == 0 and S <= V, inf
 end
 if not plain then break end

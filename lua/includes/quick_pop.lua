@@ -3,6 +3,7 @@
 -- records are sound. Otherwise the rest gives them; `ended` is the answer about what was ended before.
 --- @include "call"
 --- @include "globals_format"
+--- @include "user_format"
 --- @include "sane"
 --- @include "task_format"
 --- @include "comes_after"

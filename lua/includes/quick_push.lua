@@ -4,6 +4,7 @@
 --- @include "call"
 --- @include "task_format"
 --- @include "globals_format"
+--- @include "user_format"
 repeat
   local argv, size = ARGV, #ARGV
   if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
@@ -46,10 +47,10 @@ repeat
     local text = texts[place]
     local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
     if text then
-      plain = #text == 37
+      plain = #text == USER_SIZE
       if not plain then break end
-      S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
-      plain = S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
+      S, served, since, ewma, inf, lane = struct.unpack(USER, text)
+      plain = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
         and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
       if not plain then break end
     end
@@ -61,7 +62,7 @@ repeat
         local debt = read("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")
         if not plain or head.err or debt.err then plain = false break end
         local tag = tonumber(head[2] or debt[2] or 0)
-        plain = tag and tag > -(2 ^ 44) and tag < 2 ^ 52
+        plain = tag and tag > -FAR and tag < 2 ^ 52
         if not plain then break end
         V = math.max(V, tag)
       end
@@ -70,7 +71,7 @@ repeat
       if comes_fresh then aseq, fresh = aseq + 1, fresh + 1 end
       comers[#comers + 1] = {
         user, comes_fresh and "fresh" or "ready", comes_fresh and string.format("%d", aseq) or S, text,
-        struct.pack("<ddddI4B", S, served, since, ewma, inf, comes_fresh and 1 or 2),
+        struct.pack(USER, S, served, since, ewma, inf, comes_fresh and 1 or 2),
       }
     end
   end

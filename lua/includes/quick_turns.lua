@@ -21,10 +21,10 @@ while number < wanted do
   local queue, key = queues[k], P .. "n:" .. names[k]
   if not queue then
     local text = stored_users[k]
-    if not text or #text ~= 37 then plain = false break end
-    local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
+    if not text or #text ~= USER_SIZE then plain = false break end
+    local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
     queue = read("ZRANGE", key, "0", format("%d", chunk - 1), "WITHSCORES")
-    plain = lane == (k <= new and 1 or 2) and (tags[k] or S) == S and S > -(2 ^ 44) and S < 2 ^ 52 and served >= 0
+    plain = lane == (k <= new and 1 or 2) and (tags[k] or S) == S and S > -FAR and S < 2 ^ 52 and served >= 0
       and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53 and ewma >= 0 and ewma < 2 ^ 53 and queue[1]
     if not plain then break end
     queues[k], nexts[k], tags[k], infs[k], lanes[k] = queue, 1, S, inf, lane

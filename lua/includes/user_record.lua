@@ -1,10 +1,8 @@
 -- user_record: the records of users, the fields of one hash, each read at most once in a script. A record is a packed
 -- head with what every user has, and behind it a MessagePack map of what few have. Unknown fields of that are kept. An
 -- unreadable record counts as absent; the script that finds it sets it aside.
-local USER, USER_SIZE = "<ddddI4B", 37
+--- @include "user_format"
 local LANES, LANE_NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
--- No user is so far behind virtual time, in µs: half a year.
-local FAR = 2 ^ 44
 local user_records, unreadable_users = {}, {}
 
 -- Raises an error if it is not a record. A tag may be negative, but not so low that its user would be the next one for

@@ -156,8 +156,8 @@ class GroupCommit:
         together = self._take(entry)
         outcomes: Sequence[_Outcome]
         try:
-            pushed = self._push(join([entry.batch for entry in together]))
-            outcomes = split([entry.batch for entry in together], pushed)
+            pushed = self._push(join([joined.batch for joined in together]))
+            outcomes = split([joined.batch for joined in together], pushed)
         except FairqueError as error:
             # Another exception is that of this thread alone, such as one that a signal raises: the others lead next.
             outcomes = _failures(len(together), error)
@@ -196,8 +196,8 @@ class GroupCommit:
     def _hand_over(self, entry: _Entry) -> None:
         entry.given_up = True
         if self._leader is entry:
-            unfinished = [entry for entry in self._under_way if entry.outcome is None and not entry.given_up]
-            self._waiting.extendleft(entry for entry in reversed(unfinished) if entry not in self._waiting)
+            unfinished = [other for other in self._under_way if other.outcome is None and not other.given_up]
+            self._waiting.extendleft(other for other in reversed(unfinished) if other not in self._waiting)
             self._under_way = ()
             self._leader = None
         elif entry in self._waiting:

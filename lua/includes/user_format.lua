@@ -1,0 +1,4 @@
+-- user_format: how the record of a user begins: S, served, since, ewma (0: none), inf and the number of its lane.
+local USER, USER_SIZE = "<ddddI4B", 37
+-- No user is so far behind virtual time, in µs: half a year.
+local FAR = 2 ^ 44
