@@ -20,6 +20,10 @@ repeat
   if before and (before.err or string.sub(before, 1, #claim + 1) == claim .. "\n") then break end
   local head, ttl, codes = 7, ARGV[6], {1}
   if #ARGV > head then
+    -- What is due may give work to a user that the endings would let go.
+    local until_now = string.format("%d", now_ms)
+    if read("ZCOUNT", P .. "running", "-inf", until_now) ~= 0 or read("ZCOUNT", P .. "delayed", "-inf", until_now) ~= 0
+      then break end
 --- @include "quick_endings"
     ended = codes
   end
