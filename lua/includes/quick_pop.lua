@@ -22,8 +22,8 @@ repeat
   if #ARGV > head then
     -- What is due may give work to a user that the endings would let go.
     local until_now = string.format("%d", now_ms)
-    if read("ZCOUNT", P .. "running", "-inf", until_now) ~= 0 or read("ZCOUNT", P .. "delayed", "-inf", until_now) ~= 0
-      then break end
+    local due = {read("ZCOUNT", P .. "running", "-inf", until_now), read("ZCOUNT", P .. "delayed", "-inf", until_now)}
+    if due[1] ~= 0 or due[2] ~= 0 then break end
 --- @include "quick_endings"
     ended = codes
   end

@@ -252,8 +252,10 @@ def test_scripts_do_the_same_with_and_without_their_quick_paths(
     @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
     @given(TASKS, st.lists(STEPS, min_size=6, max_size=25), LIMITED)
     @example(
-        [("a", "plain")], [("push", [("a", "later"), ("b", "plain")]), ("advance", 700), ("pop", ("w1", 1, 1))], False
-    )  # noqa: FBT003 - as drawn
+        first=[("a", "plain")],
+        steps=[("push", [("a", "later"), ("b", "plain")]), ("advance", 700), ("pop", ("w1", 1, 1))],
+        limited=False,
+    )
     def compare(first: list[tuple[str, str]], steps: list[tuple[str, Any]], limited: bool) -> None:  # noqa: FBT001 - drawn
         pair = Pair(new_queue, variants)
         pair.both(lambda queue, _: queue.run(calls.configure(queue.keys, cost_mode=cost_mode)))
