@@ -72,7 +72,7 @@ for first = 3, #ARGV, STRIDE do
     local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
     if priority == 0 then priority = parents.prio or NORMAL end
     here[id] = {
-      state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at,
+      state = state, digest = digest, pushed_at = now, root_at = parents.root_at,
       user = ARGV[first + 1] ~= "" and ARGV[first + 1] or parents.user, prio = priority ~= NORMAL and priority or nil,
     }
     if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end

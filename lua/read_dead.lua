@@ -35,7 +35,7 @@ for place, id in ipairs(ids) do
     break
   end
   last_ms = r.ended_at or 0
-  local ended_ms, pushed_ms = last_ms - shift_ms, (r.pushed_at or shift_ms) - shift_ms
+  local ended_ms, pushed_ms = last_ms - shift_ms, math.floor((r.pushed_at or now) / 1000) - shift_ms
   for _, value in ipairs({
     id, int(ended_ms), int(pushed_ms), r.user or "", r.attempt or 0, r.fails or 0, r.lost or 0, r.worker or "", blob,
     message,

@@ -68,7 +68,7 @@ local look = {
   DEFERRED = function(t)
     if not whole(score("deferred", t.id)) or score("s:" .. t.r.user, t.id) ~= math.huge then
       repair("nowhere", t, "not in both indexes of tasks that wait for others", function()
-        add_to("deferred", int(t.r.pushed_at), t.id)
+        add_to("deferred", int(math.floor(t.r.pushed_at / 1000)), t.id)
         add_to("s:" .. t.r.user, "+inf", t.id)
       end)
     elseif t.r.open < 1 then

@@ -51,7 +51,7 @@ BUGS = (
         "the token names the worker, not the attempt",
         "includes/grant.lua",
         'r.state, r.token, r.charged = "STARTED", new_token(t, claim), charge',
-        'r.state, r.token, r.charged = "STARTED", int(r.pushed_at * 1000) .. ":" .. worker, charge',
+        'r.state, r.token, r.charged = "STARTED", int(r.pushed_at) .. ":" .. worker, charge',
         "same_worker_again",
         "C4",
     ),

@@ -22,7 +22,7 @@ local function about_user(reply, id)
   for _, lane in ipairs({"n:", "c:"}) do
     local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
     local next_task = next_id and task_record(next_id)
-    if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
+    if next_task then tell("head_" .. lane, int(math.floor(next_task.pushed_at / 1000) - shift_ms)) end
   end
   tell("V", exact(g.V))
   tell("pop_at", g.pop_at > 0 and int(g.pop_at - shift_ms))

@@ -18,7 +18,7 @@ local function true_owe_min() return math.max(-TOP, math.min(TOP, first_score("o
 
 local function true_kept_at() return math.max(0, math.min(TOP, first_score("kept"), first_score("held"))) end
 
--- Sets the bounds that are reached anew, once all changes of the indexes are sent.
+-- Sets the bounds that are reached again, once all changes of the indexes are sent.
 local function renew_bounds()
   if g.next_at <= now_ms then g.next_at = true_next_at() end
   if g.owe_min <= g.V then g.owe_min = true_owe_min() end

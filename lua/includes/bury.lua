@@ -4,7 +4,7 @@ local function bury(t, owner, where, ttl_ms)
   local pushed, gone = set_aside_task(t)
   t.r = {
     user = pushed.user or #owner <= 128 and owner or "", digest = pushed.digest or "", prio = pushed.prio,
-    timeout = pushed.timeout, cost = pushed.cost, pushed_at = pushed.pushed_at or now_ms,
+    timeout = pushed.timeout, cost = pushed.cost, pushed_at = pushed.pushed_at or now,
     kids = call("EXISTS", P .. "d:" .. t.id) == 1 or nil, watch = call("EXISTS", P .. "w:" .. t.id) == 1 or nil,
   }
   return conclude(t, "FAILED", cjson.encode({

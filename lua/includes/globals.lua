@@ -29,9 +29,10 @@ local function parse_globals(answer)
   g = {
     bs = bs, cg = cg, V = between(V, 0, TOP / 2) or 0, aseq = whole(aseq) or 0, est0 = between(est0, 1, TOP) or 1000,
     pop_at = whole(pop_at) or 0, queued = whole(queued) or 0, pushed = whole(pushed) or 0,
-    finished = whole(finished) or 0, seen = whole(seen) or 0, shift = clock_shift(shift) or 0, clk = whole(clk) or 0,
-    next_at = between(next_at, 0, TOP) or 0, owe_min = between(owe_min, -TOP, TOP) or -TOP,
-    fresh_n = whole(fresh_n) or 0, kept_at = between(kept_at, 0, TOP) or 0, critical = flags % 16 >= 8,
+    finished = whole(finished) or 0, seen = whole(seen) or 0, shift = clock_shift(shift) or 0,
+    clk = between(whole(clk), 0, TOP / 2) or 0, next_at = between(next_at, 0, TOP) or 0,
+    owe_min = between(owe_min, -TOP, TOP) or -TOP, fresh_n = whole(fresh_n) or 0,
+    kept_at = between(kept_at, 0, TOP) or 0, critical = flags % 16 >= 8,
     tail = string.sub(text, GLOBALS_SIZE + 1), -- what a later release has appended
   }
 end

@@ -25,7 +25,7 @@ local function look_at_parents(lines, here)
     end
     size = size + 1
     ids[size], edges[size] = id, edge
-    root_at = math.min(root_at, parent.root_at or parent.pushed_at * 1000)
+    root_at = math.min(root_at, parent.root_at or parent.pushed_at)
   end
   return {
     open = failed and 0 or open, failed = failed, root_at = root_at, ids = failed and {} or ids, edges = edges,

@@ -18,7 +18,7 @@ for place = 1, number do
   local text, id, token = stored_tasks[place] or "", ARGV[first], ARGV[first + 1]
   usual = #text >= TASK_HEAD_SIZE and not tasks[id] and string.find(token, "^%d+:")
   if not usual then break end
-  local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
+  local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
   local at = TASK_HEAD_SIZE + digest + user
   usual = kind == RECORD and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < 2 ^ 53 and timeout >= 0
     and timeout < 2 ^ 53 and cost >= -1 and cost < 2 ^ 53 and #text >= at + ATTEMPT_SIZE

@@ -17,7 +17,7 @@ for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
   plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
   if not plain then break end
-  local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
+  local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
   plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
     and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
@@ -46,7 +46,7 @@ for place = 1, number do
   bytes = bytes + #message
   answer[end_of + 1], answer[end_of + 2] = ids[place], message
   answer[end_of + 3], answer[end_of + 4], answer[end_of + 5] = token, attempt + 1, fails
-  answer[end_of + 6], answer[end_of + 7] = flags % 2, pushed_at
+  answer[end_of + 6], answer[end_of + 7] = flags % 2, math.floor(pushed_at / 1000)
   answer[end_of + 8] = flags % 64 >= 32 and prio .. string.sub(body, TASK_HEAD_SIZE + digest + 1, at) or ""
 end
 if not plain then break end

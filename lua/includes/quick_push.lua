@@ -81,7 +81,7 @@ repeat
   for first = 3, size, 11 do
     local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
     clk = math.max(now, clk + 1)
-    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, 3, now_ms,
+    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, clk, 3,
       argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
     local of_user = places[user]
     if not of_user then

@@ -8,11 +8,13 @@ local function store(entry, result_ttl_ms)
   local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner
   local id, priority = ARGV[first], entry.priority
   local t = task(id)
+  local root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil
   t.r = {
-    state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
+    state = state, user = owner, digest = ARGV[first + 8],
+    pushed_at = state == "QUEUED" and not root_at and arrival() or now,
     prio = priority ~= NORMAL and priority or nil, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
     timeout = number_at(first + 4), cost = number_at(first + 5),
-    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil, instead = parents.instead,
+    root_at = root_at, instead = parents.instead,
   }
   if state == "CANCELED" then
     cancel_with(t, parents.failed, result_ttl_ms)
@@ -27,7 +29,7 @@ local function store(entry, result_ttl_ms)
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)
-    enter(u, id, priority, t.r.root_at or arrival())
+    enter(u, id, priority, root_at or t.r.pushed_at)
   end
   -- Of most tasks the body says everything.
   local r = t.r

@@ -1,11 +1,11 @@
 -- task_format: how what is stored of tasks is packed. A body is the head, the digest, the user and the message. A
 -- record is the same head with its own first byte, digest and user, then the packed part of ATTEMPT, token, settled
 -- token, worker, a MessagePack map of what few tasks have, and the result.
---   head     kind, priority, pushed_at, timeout, cost (-1: none), lengths of digest and user
+--   head     kind, pushed_at (µs), priority, timeout, cost (-1: none), lengths of digest and user
 --   ending   state, flags, ended_at, length of the result; it begins the attempt
 --   attempt  score (-inf: none), charged, attempt, fails, lost, lengths of token, settled token, worker and map
 -- A number that is 0 is as good as absent.
-local TASK_HEAD, TASK_HEAD_SIZE = "<BBdddBB", 28
+local TASK_HEAD, TASK_HEAD_SIZE = "<BdBddBB", 28
 local TASK_ENDING, TASK_ENDING_SIZE = "<BBdI4", 14
 local ATTEMPT, ATTEMPT_SIZE = TASK_ENDING .. "ddI4I4I4BBBI4", 49
 local BODY, RECORD = 1, 2 -- the first byte

@@ -39,7 +39,7 @@ end
 
 -- Raises an error if it is not a record or body that belongs where it was found: in `a`, or under `t:`.
 local function parse_task(text, in_a)
-  local kind, prio, pushed_at, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
+  local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, text)
   local at = TASK_HEAD_SIZE + digest + user
   local r = {
     state = "QUEUED", digest = string.sub(text, TASK_HEAD_SIZE + 1, TASK_HEAD_SIZE + digest),
@@ -63,7 +63,7 @@ local IN_HEAD = {
 for _, name in ipairs(FLAGS) do IN_HEAD[name] = true end
 
 local function pack_head(kind, r)
-  return struct.pack(TASK_HEAD, kind, r.prio or 3, r.pushed_at, r.timeout or TIMEOUT, r.cost or -1, #r.digest, #r.user)
+  return struct.pack(TASK_HEAD, kind, r.pushed_at, r.prio or 3, r.timeout or TIMEOUT, r.cost or -1, #r.digest, #r.user)
     .. r.digest .. r.user
 end
 

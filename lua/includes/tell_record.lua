@@ -1,5 +1,5 @@
 -- tell_record: adds the fields of a record to an answer: alternating names and values, numbers as lossless text, times
--- on the server's clock; and when the attempt of a task began.
+-- on the server's clock, when a task was pushed in milliseconds; and when its attempt began.
 local SCALES = {
   pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, tat = 1000,
 }
@@ -8,6 +8,7 @@ local function tell_record(reply, r)
   local fence = r and r.token and whole(string.match(r.token, "^%d+"))
   if fence then reply[#reply + 1], reply[#reply + 2] = "started_at", int(math.floor(fence / 1000) - shift_ms) end
   for name, value in pairs(r or {}) do
+    if name == "pushed_at" then value = math.floor(value / 1000) end
     if type(value) == "number" then value = exact(value - (SCALES[name] or 0) * shift_ms) end
     if value == true then value = "1" end
     -- A false value is absent, and other types are not used.

@@ -131,7 +131,7 @@ class TestWhenTheyAreReached:
 
 
 class TestWhenTheyAreWrong:
-    """A sweep looks itself, and sets them anew; so does a verification that repairs, see test_spoiled."""
+    """A sweep looks itself, and sets them again; so does a verification that repairs, see test_spoiled."""
 
     def test_a_lost_lease_is_found(self, queue: "Bench") -> None:
         queue.started()

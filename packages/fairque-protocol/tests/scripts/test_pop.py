@@ -53,7 +53,7 @@ def test_a_pop_returns_message_and_lease_and_stores_them_in_the_records(queue: "
             "state": "STARTED",
             "user": "ann",
             "digest": encode_task(task).digest,
-            "pushed_at": str(queue.now_ms - 20),
+            "pushed_at": str(queue.now_us - 20_000),
             "token": granted.token,
             "charged": "1000",
             "score": str(queue.now_us - 20_000 - 120_000_000),

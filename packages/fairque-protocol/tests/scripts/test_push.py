@@ -40,7 +40,7 @@ def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
             "state": "QUEUED",
             "user": "ann",
             "digest": message.digest,
-            "pushed_at": str(queue.now_ms),
+            "pushed_at": str(queue.now_us),
             "cost": "250000",
         },
         "wake": ["1"],

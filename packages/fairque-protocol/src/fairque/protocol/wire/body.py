@@ -4,8 +4,8 @@ import struct
 
 __all__ = ["message_in"]
 
-#: Kind, priority, pushed_at, timeout, cost, and the lengths of digest and user; task_format.lua has the same.
-_HEAD = struct.Struct("<BBdddBB")
+#: Kind, pushed_at (µs), priority, timeout, cost, and the lengths of digest and user; task_format.lua has the same.
+_HEAD = struct.Struct("<BdBddBB")
 _BODY = 1
 
 

@@ -65,7 +65,7 @@ local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "heir", "large"}
 local TEXTS = {"token", "settled", "worker"}
 local function parse_task(text)
   local r, sizes, kind, place, state, flags, result, map = {state = "QUEUED"}, {}, 0, 0, 0, 0, 0, 0
-  kind, r.prio, r.pushed_at, r.timeout, r.cost, sizes.digest, sizes.user, place = struct.unpack("<BBdddBB", text)
+  kind, r.pushed_at, r.prio, r.timeout, r.cost, sizes.digest, sizes.user, place = struct.unpack("<BdBddBB", text)
   local function take(size)
     place = place + size
     return string.sub(text, place - size, place - 1)
@@ -114,7 +114,7 @@ local function pack_task(r)
   if next(rest) then map = cmsgpack.pack(rest) end
   local state = 0
   for number, name in ipairs(STATES) do if name == r.state then state = number end end
-  return struct.pack("<BBdddBB", 2, r.prio or 3, r.pushed_at, r.timeout or 3600000, r.cost or -1, #r.digest, #r.user)
+  return struct.pack("<BdBddBB", 2, r.pushed_at, r.prio or 3, r.timeout or 3600000, r.cost or -1, #r.digest, #r.user)
     .. r.digest .. r.user .. struct.pack("<BBdI4ddI4I4I4BBBI4", state, flags, r.ended_at or 0, #(r.result or ""),
       r.score or -math.huge, r.charged or 0, r.attempt or 0, r.fails or 0, r.lost or 0, #(r.token or ""),
       #(r.settled or ""), #(r.worker or ""), #map)
