@@ -1,6 +1,6 @@
 -- quick_plan: reads the rings for quick_pop. Users are known by their places in `names`: first those of the fresh ring,
 -- then those of the ready ring, then those that have paid their debts.
-if flags % 16 >= 8 then break end
+if queue_flags % 16 >= 8 then break end
 local format, to = string.format, string.format("%d", wanted - 1)
 local paid, least_debt = {}, owe_min
 if owe_min <= V then

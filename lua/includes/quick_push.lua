@@ -12,7 +12,7 @@ repeat
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
 --- @include "quick_begin"
-  if flags % 8 >= 4 then break end
+  if queue_flags % 8 >= 4 then break end
 
   -- Each task is plain and new.
   local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
