@@ -12,7 +12,7 @@ repeat
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
 --- @include "quick_begin"
-  if meta[5] and meta[5] ~= "0" then break end
+  if queue_flags % 8 >= 4 then break end
 
   -- Each task is plain and new.
   local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
@@ -40,8 +40,8 @@ repeat
   if not plain then break end
 
   -- Each user has work, or becomes runnable as one that comes.
-  local texts, fresh = read("HMGET", P .. "u", unpack(owners)), read("ZCARD", P .. "fresh")
-  if texts.err or type(fresh) ~= "number" then break end
+  local texts = read("HMGET", P .. "u", unpack(owners))
+  if texts.err then break end
   local burst, comers = counted and 8 or 1000000, {}
   for place, user in ipairs(owners) do
     local text = texts[place]
@@ -55,7 +55,7 @@ repeat
       if not plain then break end
     end
     if lane == 0 then
-      if fresh == 0 then
+      if fresh_n == 0 then
         -- With nobody fresh a second one would have to look at the ring to which the first has gone.
         plain = #comers == 0
         local head = read("ZRANGE", P .. "ready", 0, 0, "WITHSCORES")
@@ -68,7 +68,7 @@ repeat
       end
       local comes_fresh = inf == 0 and S <= V + burst
       S = math.max(S, V)
-      if comes_fresh then aseq, fresh = aseq + 1, fresh + 1 end
+      if comes_fresh then aseq, fresh_n = aseq + 1, fresh_n + 1 end
       comers[#comers + 1] = {
         user, comes_fresh and "fresh" or "ready", comes_fresh and string.format("%d", aseq) or S, text,
         struct.pack(USER, S, served, since, ewma, inf, comes_fresh and 1 or 2),
