@@ -9,7 +9,7 @@ __all__ = ["BegunThread", "note_thread_defaults", "restore_thread_defaults"]
 
 _CHECK_SECONDS: Final = 0.05
 
-#: What `note_thread_defaults` has noted: functions and stack size of new threads, and the switch interval; empty before.
+#: What `note_thread_defaults` has noted: functions and stack size of new threads, and the switch interval.
 _noted: list[tuple[Any, Any, int, float]] = []
 
 
