@@ -210,6 +210,8 @@ def says_for_another(result):
     end.sendall(len(body).to_bytes(4, "big") + body)
     return result
 
+PROFILERS = []
+
 def changes(what):
     if what == "folder": os.chdir("/")
     if what == "removed folder":
@@ -248,6 +250,8 @@ def changes(what):
     if what == "handlers of the log": logging.basicConfig(filename=HERE / "theirs", force=True)
     if what == "handlers of contexts": logging.getLogger("fairque.task").addHandler(logging.NullHandler())
     if what == "records of the log": logging.setLogRecordFactory(lambda *_, **__: None); logging.raiseExceptions = False
+    if what == "profiler":
+        import cProfile; PROFILERS.append(cProfile.Profile()); PROFILERS[-1].enable()
     if what == "fatal errors": import faulthandler; faulthandler.disable()
     if what == "closed stream": sys.stdout.close()
     if what == "no path": sys.path = None
@@ -275,7 +279,8 @@ def state():
         sys.get_int_max_str_digits(), threading.stack_size(), repr(threading.gettrace()), repr(threading.getprofile()),
         repr(sys.displayhook), repr(sys.breakpointhook), repr(decimal.DefaultContext), tempfile.tempdir, time.tzname,
         "multiprocessing" in sys.modules and sys.modules["multiprocessing"].get_start_method(allow_none=True) or None,
-        os.fstat(1).st_ino,
+        os.fstat(1).st_ino, sys.getprofile() is None,
+        [sys.monitoring.get_tool(number) for number in range(6)] if hasattr(sys, "monitoring") else [],
     ]
 
 def sets_dumps(how):

@@ -29,6 +29,8 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 #: The loggers that tasks use without creating them: the root logger, that of fairque, and that of contexts of tasks.
 _LOGGERS = ("", "fairque", "fairque.task")
+#: Identifiers that `sys.monitoring` gives to tools.
+_MOST_TOOLS = 6
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -297,6 +299,21 @@ _PARTS = [
         lambda wanted: os.setpriority(os.PRIO_PROCESS, 0, wanted),
     ),
 ]
+if sys.version_info >= (3, 12):
+
+    def _tools() -> list[str | None]:
+        """The tools that see what code runs, such as profilers."""
+        return [sys.monitoring.get_tool(number) for number in range(_MOST_TOOLS)]
+
+    def _set_tools(wanted: list[str | None]) -> None:
+        for number, tool in enumerate(_tools()):
+            if tool is not None and wanted[number] is None:
+                sys.monitoring.set_events(number, 0)
+                sys.monitoring.free_tool_id(number)
+        if _tools() != wanted:
+            raise ValueError("nothing knows the functions of a tool that was removed")
+
+    _PARTS.append(_Part("monitoring", _tools, _set_tools))
 if hasattr(os, "sched_getaffinity"):
     _PARTS.append(_Part("processors", lambda: os.sched_getaffinity(0), lambda wanted: os.sched_setaffinity(0, wanted)))
 
