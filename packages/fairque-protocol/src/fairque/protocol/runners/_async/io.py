@@ -4,8 +4,10 @@ import asyncio
 from typing import Any, Final
 
 import redis.asyncio as library
+import redis.exceptions
 from redis.exceptions import RedisError
 
+from fairque.protocol.clock import timeout
 from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.runners.connection import no_retry_async as no_retry
@@ -29,7 +31,7 @@ __all__ = [
     "write",
 ]
 
-#: Commands up to this size are left to the transport. To wait until larger ones are written, redis-py makes a task.
+#: Commands up to this size are left to the transport; the others are waited for until they are written.
 _SMALL_BYTES: Final = 65_536
 
 Lock = asyncio.Lock
@@ -63,10 +65,18 @@ async def write(connection: Any, commands: bytes) -> None:
         RedisError: The connection failed. The commands may be run.
     """
     await connection.check_health()
-    if len(commands) > _SMALL_BYTES:
-        await connection.send_packed_command(commands, check_health=False)
-    else:
-        writer_of(connection).write(commands)
+    writer = writer_of(connection)
+    # Not by `writelines`, as redis-py does: on Python 3.12.1 and 3.13.0, `drain` does not wait after it.
+    writer.write(commands)
+    if len(commands) <= _SMALL_BYTES:
+        return
+    try:
+        async with timeout(connection.socket_timeout):
+            await writer.drain()
+    except TimeoutError as error:
+        raise redis.exceptions.TimeoutError("Timeout writing to socket") from error
+    except OSError as error:
+        raise redis.exceptions.ConnectionError(f"Error while writing to socket: {error}") from error
 
 
 async def resolve(url: str) -> str:
