@@ -7,8 +7,9 @@
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_lost_workers  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
   ARGV[8..] for each task: id, token, ran_us, result, xcom
-  Returns {1, more, wait_ms, reclaimed, ended, id, message, token, attempt, failures, solo, pushed_at, heritage, ...},
-    eight places per task, at most 4 MiB, but at least one task if there is one;
+  Returns {1, more, wait_ms, reclaimed, ended, fence, id, body, again, ...}, three places per task, at most 4 MiB, but
+    at least one task if there is one; fence is that of all attempts, which are the first of their tasks, unless `again`
+    says otherwise: if it is not empty, it is packed as task_format says;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
     wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
     reclaimed lists the tasks that were reclaimed, see reclaim.lua;
@@ -57,7 +58,7 @@ local ends = #ARGV > 7
 if ends and not grouped(7, ENDING) then return bad_arguments("pop takes five arguments for each task that it ends") end
 local malformed = ends and bad_times(7, ENDING)
 if malformed then return malformed end
-local reply, tasks = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}}, {}
+local reply, tasks = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}, now}, {}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
@@ -100,7 +101,7 @@ for _ = 1, turns do
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
-    bytes = bytes + t.bytes
+    bytes = bytes + #t.body
   end
   sync(u)
   put_among_heads(u)

@@ -131,7 +131,7 @@ BUGS = (
     Bug(
         "a push writes before it has checked everything",
         "push.lua",
-        'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
+        'if dedup and state ~= "CANCELED" then keyed[dedup] = id end',
         'call("SET", P .. "t:" .. id, pack_head(BODY, here[id]))',
         "half_wrong_push",
         "C2",

@@ -1,15 +1,12 @@
--- describe: adds a task to the answer of pop, in eight places: id, message, token, attempt, failures, solo, pushed_at,
--- and for a task that inherited its user or priority both, the digit of the priority first.
---- @include "sizes"
-
+-- describe: adds tasks to the answer of pop, in three places: id, body, and its attempt, empty if it is the first
+-- one and began now.
 local function describe(reply, tasks)
   local size = #reply
   for _, t in ipairs(tasks) do
-    local r, message = t.r, message_of(t.id) or ""
-    if #message > MOST_MESSAGE then message = "" end
-    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, message, r.token
-    reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0
-    reply[size + 7], reply[size + 8] = math.floor(r.pushed_at / 1000), r.heir and (r.prio or NORMAL) .. r.user or ""
-    size = size + 8
+    local r, fence = t.r, started_at(t)
+    local first = fence == now and r.attempt == 1 and not r.fails and not r.solo
+    reply[size + 1], reply[size + 2] = t.id, t.body or body_to_send(t)
+    reply[size + 3] = first and "" or struct.pack(AGAIN, fence, r.attempt, r.fails or 0, r.solo and 1 or 0)
+    size = size + 3
   end
 end

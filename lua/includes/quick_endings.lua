@@ -25,7 +25,7 @@ for place = 1, number do
     struct.unpack(ATTEMPT, text, at + 1)
   local rest = at + ATTEMPT_SIZE + 1
   local after = rest + held + settled + by
-  usual = state == STATE_NUMBERS.STARTED and flags < LARGE and flags % 32 < 8 and charged > 0 and charged < 2 ^ 53
+  usual = state == STATE_NUMBERS.STARTED and flags < 8 and charged > 0 and charged < 2 ^ 53
     and attempt > 0 and score > -(2 ^ 53) and score < 2 ^ 53 and size == 0 and ended_at == 0
     and string.sub(text, rest, rest + held - 1) == token and after + map == #text + 1
   if not usual then break end

@@ -7,27 +7,35 @@
 --- @include "user_format"
 repeat
   local argv, size = ARGV, #ARGV
-  if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
+  if size < 4 or size % 2 ~= 0 or size > 2 + 2 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
     or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
 --- @include "quick_begin"
   if meta[5] and meta[5] ~= "0" then break end
 
-  -- Each task is plain and new.
-  local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
-  for first = 3, size, 11 do
-    local id, user, message = argv[first], argv[first + 1], argv[first + 10]
-    local timeout, cost, digest = argv[first + 4], argv[first + 5], argv[first + 8]
-    total = total + #message
-    plain = argv[first + 2] == "3" and argv[first + 3] == "" and argv[first + 6] == "" and argv[first + 7] == "0"
-      and argv[first + 9] == "" and #message <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
-      and #id <= 128 and user ~= "" and #user <= 128 and not string.find(id .. user, "%c")
-      and string.find(timeout, "^%d+$") and #timeout <= 15
-      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15) and #digest <= 255
+  -- Each task is plain and new. Tasks of a batch often have the same head: it is looked at once.
+  local keys, ids, seen_ids, users, owners, total, plain = {}, {}, {}, {}, {}, 0, true
+  local head, user_from, user_to
+  for first = 3, size, 2 do
+    local id, content, number = argv[first], argv[first + 1], #ids + 1
+    local own_head = string.sub(content, 1, CONTENT_SIZE)
+    if own_head ~= head then
+      plain = #own_head == CONTENT_SIZE
+      if not plain then break end
+      local prio, timeout, cost, digest, length = struct.unpack(CONTENT, own_head)
+      plain = prio == 3 and timeout >= 0 and timeout < 2 ^ 53 and timeout % 1 == 0
+        and (cost == -1 or cost >= 0 and cost < 2 ^ 53 and cost % 1 == 0) and digest == 8
+        and length > 0 and length <= 128
+      head, user_from, user_to = own_head, CONTENT_SIZE + digest + 1, CONTENT_SIZE + digest + length
+    end
+    local user, bytes = string.sub(content, user_from, user_to), #content - user_to
+    total = total + bytes
+    plain = plain and bytes >= 0 and bytes <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
+      and #id <= 128 and not string.find(id, "%c") and (owners[user] or not string.find(user, "%c"))
     if not plain then break end
     seen_ids[id] = true
-    keys[#keys + 1], ids[#ids + 1] = P .. "t:" .. id, id
+    keys[number], ids[number], users[number] = P .. "t:" .. id, id, user
     if not owners[user] then
       owners[user] = true
       owners[#owners + 1] = user
@@ -78,11 +86,10 @@ repeat
   if not plain then break end
 
   local values, places, reply, format = {}, {}, {1}, string.format
-  for first = 3, size, 11 do
-    local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
+  for place, id in ipairs(ids) do
+    local at, user = #values, users[place]
     clk = math.max(now, clk + 1)
-    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, clk, 3,
-      argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
+    values[at + 1], values[at + 2] = keys[place], struct.pack("<Bd", BODY, clk) .. argv[2 * place + 2]
     local of_user = places[user]
     if not of_user then
       of_user = {}

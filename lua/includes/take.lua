@@ -1,6 +1,5 @@
 -- take: removes the next task of a user from its queue; nil if its record is broken.
 --- @include "bury"
---- @include "sizes"
 local function take(u, dead_ttl_ms)
   count_waiting(u)
   local popped
@@ -13,10 +12,11 @@ local function take(u, dead_ttl_ms)
   end
   if not popped[1] then return nil end
   count("queued", -1)
-  local message = message_of(popped[1])
   local t = task(popped[1])
-  t.bytes = message and #message <= MOST_MESSAGE and #message or 0
   t.r.score = between(popped[2], -TOP, TOP) or now
-  if t.r.state == "QUEUED" then return t end
+  if t.r.state == "QUEUED" then
+    t.body = body_to_send(t)
+    return t
+  end
   if not t.r.state then bury(t, u.id, "the queue of user " .. u.id, dead_ttl_ms) end
 end

@@ -200,6 +200,9 @@ _AS_TEXT = """
 local function as_text(record)
   local fields = {}
   for name, value in pairs(record) do
+    if name == "digest" then
+      value = string.gsub(value, ".", function(byte) return string.format("%02x", string.byte(byte)) end)
+    end
     if type(value) == "number" then value = string.format(value % 1 == 0 and "%.0f" or "%.17g", value) end
     fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
   end

@@ -394,7 +394,7 @@ def fields_of(kind: str) -> tuple[str, ...]:
         "t": (
             *("state", "user", "prio", "digest", "timeout", "pushed_at", "ended_at", "cost", "dedup", "token"),
             *("settled", "charged", "score", "attempt", "lost", "fails", "solo", "worker", "cancel", "watch", "open"),
-            *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last", "result"),
+            *("root_at", "due", "at", "kids", "instead", "xcom", "keep", "told", "last", "result"),
             "large",
         ),
         "u": ("S", "inf", "lane", "borrows", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),

@@ -11,6 +11,7 @@ __all__ = [
     "USER_RECORD",
     "amend_globals",
     "amend_record",
+    "packed",
     "parse_globals",
     "read_globals",
     "read_message",
@@ -54,7 +55,7 @@ redis.call("HSET", KEYS[1], ARGV[2], pack_user(record))
 #: message, `''` if there is none.
 TASK_RECORD = """
 local STATES = {"QUEUED", "SCHEDULED", "DEFERRED", "STARTED", "FINISHED", "FAILED", "CANCELED"}
-local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "heir", "large"}
+local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "large"}
 local TEXTS = {"token", "settled", "worker"}
 local function parse_task(text)
   local r, sizes, kind, place, state, flags, result, map = {state = "QUEUED"}, {}, 0, 0, 0, 0, 0, 0
@@ -156,6 +157,30 @@ def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
         client.eval(_AMEND_TASK, 1, key, dumps(fields), f"{queue}}}:", name)
     else:
         client.eval(_AMEND, 1, key, dumps(fields))
+
+
+def packed(
+    user_id: str = "ann",
+    *,
+    priority: int = 3,
+    timeout_ms: float = 1_000,
+    cost_us: float = -1,
+    digest: bytes = b"d" * 8,
+    message: bytes = b"{}",
+) -> bytes:
+    """Return a task as a producer packs it for a push. Nothing is checked.
+
+    Args:
+        user_id: The user; empty for that of the first parent.
+        priority: The priority; 0 for that of the first parent.
+        timeout_ms: How long an attempt may take.
+        cost_us: Expected run time; -1 if there is none.
+        digest: What identifies the content of the task.
+        message: The encoded task.
+    """
+    user = user_id.encode()
+    head = struct.pack("<BddBB", priority, timeout_ms, cost_us, len(digest), len(user))
+    return head + digest + user + message
 
 
 def read_message(client: Any, prefix: str, task_id: str) -> bytes:
