@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.body import Body, content, content_head, digest_in, message_in, read_body
+from fairque.protocol.wire.body import content, content_head, digest_in, message_in, read_body
 from fairque.protocol.wire.codec import encode_task
 from fairque.testing.internal import packed
 
@@ -34,14 +34,14 @@ def test_a_body_is_read_as_it_was_packed(
     )
     assert digest_in(sent) == digest
     body = struct.pack("<Bd", 1, pushed_us) + sent
-    assert read_body(body) == Body(pushed_us // 1_000, priority, user_id, message)
+    assert read_body(body) == (pushed_us // 1_000, priority, user_id, message)
     assert message_in(body) == message
 
 
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x02" + b"x" * 100, b"x" * 100])
 def test_what_is_not_a_body_has_no_message(data: bytes) -> None:
     assert message_in(data) is None
-    assert read_body(data) == Body(0, 0, "", b"")
+    assert read_body(data) == (0, 0, "", b"")
 
 
 @given(st.binary())

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from fairque.protocol.calls.endings import Ended, Finished, ended_in, finished_args
 from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
@@ -24,7 +24,7 @@ _AGAIN = struct.Struct("<dIIB")
 _PRIORITIES = {int(priority): priority for priority in Priority}
 
 
-@frozen
+@define
 class Granted:
     """A task whose lease the worker now holds.
 

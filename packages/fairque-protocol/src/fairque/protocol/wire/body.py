@@ -1,9 +1,8 @@
 """What is stored of a task when it is pushed: a packed head, the digest, the user and the message."""
 
 import struct
-from typing import NamedTuple
 
-__all__ = ["Body", "content", "content_head", "digest_in", "message_in", "read_body"]
+__all__ = ["content", "content_head", "digest_in", "message_in", "read_body"]
 
 #: Kind, pushed_at (µs), priority, timeout, cost, and the lengths of digest and user; task_format.lua has the same.
 _HEAD = struct.Struct("<BdBddBB")
@@ -45,30 +44,16 @@ def message_in(body: bytes) -> bytes | None:
     return body[_HEAD.size + digest + user :]
 
 
-class Body(NamedTuple):
-    """The body of a task.
+def read_body(data: bytes) -> tuple[int, int, str, bytes]:
+    """Return what workers need of a body.
 
-    Attributes:
-        pushed_at: When it was pushed, in milliseconds since the epoch.
-        priority: Its priority, also if it was inherited; 0 if the body cannot be read.
-        user_id: Its user, also if it was inherited.
-        message: The encoded task; empty if it is lost.
+    Returns:
+        When the task was pushed, in milliseconds since the epoch; its priority and its user, also if it has inherited
+        them; and its message. What cannot be read is 0 or empty.
     """
-
-    pushed_at: int
-    priority: int
-    user_id: str
-    message: bytes
-
-
-def read_body(data: bytes) -> Body:
-    """Return what is in a body, as far as it can be read."""
     if len(data) < _HEAD.size or data[0] != _BODY:
-        return _UNREADABLE
+        return 0, 0, "", b""
     _, pushed_us, priority, _, _, digest, user = _HEAD.unpack_from(data)
     start = _HEAD.size + digest
     end = start + user
-    return Body(int(pushed_us // 1_000), priority, data[start:end].decode(errors="backslashreplace"), data[end:])
-
-
-_UNREADABLE = Body(0, 0, "", b"")
+    return int(pushed_us // 1_000), priority, data[start:end].decode(errors="backslashreplace"), data[end:]
