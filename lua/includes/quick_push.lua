@@ -16,18 +16,18 @@ repeat
 
   -- Each task is plain and new. Tasks of a batch often have the same head: it is looked at once.
   local keys, ids, seen_ids, users, owners, total, plain = {}, {}, {}, {}, {}, 0, true
-  local head, user_from, user_to
+  local last_head, user_from, user_to
   for first = 3, size, 2 do
     local id, content, number = argv[first], argv[first + 1], #ids + 1
     local own_head = string.sub(content, 1, CONTENT_SIZE)
-    if own_head ~= head then
+    if own_head ~= last_head then
       plain = #own_head == CONTENT_SIZE
       if not plain then break end
       local prio, timeout, cost, digest, length = struct.unpack(CONTENT, own_head)
       plain = prio == 3 and timeout >= 0 and timeout < 2 ^ 53 and timeout % 1 == 0
         and (cost == -1 or cost >= 0 and cost < 2 ^ 53 and cost % 1 == 0) and digest == 8
         and length > 0 and length <= 128
-      head, user_from, user_to = own_head, CONTENT_SIZE + digest + 1, CONTENT_SIZE + digest + length
+      last_head, user_from, user_to = own_head, CONTENT_SIZE + digest + 1, CONTENT_SIZE + digest + length
     end
     local user, bytes = string.sub(content, user_from, user_to), #content - user_to
     total = total + bytes
