@@ -1,6 +1,4 @@
 -- message_of: the message of a task that has not ended, or is a dead letter; nil if there is none that can be read.
---- @include "sizes"
-
 -- The whole body, and where the message begins.
 local function body_of(id)
   if not bodies[id] then
@@ -16,12 +14,6 @@ end
 local function message_of(id)
   local text, start = body_of(id)
   return text and string.sub(text, start)
-end
-
--- The body as a worker gets it: without a message that is too long or cannot be read.
-local function body_to_send(t)
-  local text, start = body_of(t.id)
-  return text and #text - start < MOST_MESSAGE and text or pack_head(BODY, t.r)
 end
 
 -- Whether there is one, without reading it.

@@ -14,9 +14,6 @@ local function take(u, dead_ttl_ms)
   count("queued", -1)
   local t = task(popped[1])
   t.r.score = between(popped[2], -TOP, TOP) or now
-  if t.r.state == "QUEUED" then
-    t.body = body_to_send(t)
-    return t
-  end
+  if t.r.state == "QUEUED" then return t end
   if not t.r.state then bury(t, u.id, "the queue of user " .. u.id, dead_ttl_ms) end
 end

@@ -326,7 +326,8 @@ class TestContent:
 
 def is_refused(queue: "Bench", first: str, content: bytes) -> None:
     before = queue.snapshot()
-    for others in ([], ["good", packed()]):
+    good: list[Any] = ["good", packed()]
+    for others in ([], good):
         code, why = queue.raw("push", 1_000, 1_000, *others, first, content)
         assert code == MALFORMED
         assert b"malformed" in why

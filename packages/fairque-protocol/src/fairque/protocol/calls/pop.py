@@ -108,8 +108,9 @@ def pop(
         wait_ms = int(answers[2])
         # Most attempts are the first of their tasks, and have the same token.
         token = f"{answers[5]}:{claim}"
-        places = (answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))
-        tasks = tuple([_granted(*task, token, claim) for task in zip(*places, strict=True)])
+        ids, bodies, others = (answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))
+        places = zip(ids, bodies, others, strict=True)
+        tasks = tuple([_granted(task_id, body, again, token, claim) for task_id, body, again in places])
         ended = ended_in(keys, answers[4]) if finished else ()
         return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]), ended)
 
