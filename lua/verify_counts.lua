@@ -7,6 +7,8 @@
 --- @include "arguments"
 --- @include "found"
 --- @include "counters"
+--- @include "user_record"
+--- @include "waiting_of"
 local COUNTED = 10000 -- most users whose queues are counted in one step
 
 local refused = begin()
@@ -30,8 +32,11 @@ if call("ZCARD", P .. "users") > COUNTED then
   return all_found()
 end
 local waiting = 0
-for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
-  waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
+local ids = call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)
+read_users(ids)
+for _, id in ipairs(ids) do
+  local queued, critical = waiting_of(id, user_record(id))
+  waiting = waiting + queued + critical
 end
 if g.queued ~= waiting then
   found("counter", "queued", "it says " .. int(g.queued) .. ", and there are " .. int(waiting), fix)

@@ -397,7 +397,10 @@ def fields_of(kind: str) -> tuple[str, ...]:
             *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last", "result"),
             "large",
         ),
-        "u": ("S", "inf", "lane", "borrows", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+        "u": (
+            *("S", "inf", "lane", "borrows", "sorted", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+            "tombstones",
+        ),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
             *("did", "content"),
@@ -517,7 +520,7 @@ def test_the_fields_of_records_are_those_of_the_specification() -> None:
 
 INDEXES = (
     *("ready", "fresh", "critical", "owe", "timers", "users", "configured", "running", "delayed", "deferred"),
-    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann", "w:parent"),
+    *("kept", "held", "dead", "schedules", "due", "z:ann", "z:zoe", "c:ann", "s:ann", "w:parent"),
 )
 
 
@@ -556,7 +559,7 @@ OTHER_TYPES: dict[str, Callable[[Any, str], Any]] = {
 }
 
 KINDS = (
-    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "z:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "schedule:", "schedules", "due", "lock"),
 )
