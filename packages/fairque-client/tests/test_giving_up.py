@@ -31,7 +31,7 @@ def listeners(settings: ClientSettings) -> Iterator[Listeners]:
         yield lambda: {key.removeprefix(prefix): client.zcard(key) for key in client.scan_iter(f"{prefix}*")}
 
 
-def remembered(queue: TaskQueue | AsyncTaskQueue) -> tuple[str, ...]:
+def waited_task_ids(queue: TaskQueue | AsyncTaskQueue) -> tuple[str, ...]:
     return queue._link._waiters.task_ids()
 
 
@@ -40,29 +40,33 @@ def push(queue: TaskQueue, number: int = 1) -> list[Any]:
 
 
 class TestAWait:
-    def test_that_times_out(self, queue: TaskQueue, listeners: Listeners) -> None:
+    """Whatever ends it, the server and this process forget it."""
+
+    def test_that_times_out_leaves_no_listener(self, queue: TaskQueue, listeners: Listeners) -> None:
         (handle,) = push(queue)
         handle.wait(timeout=0.05)
         with pytest.raises(TimeoutError):
             handle.result(timeout=0.05)
         assert listeners() == {}
-        assert remembered(queue) == ()
+        assert waited_task_ids(queue) == ()
 
-    def test_for_many_of_which_some_have_ended(self, queue: TaskQueue, worker: Any, listeners: Listeners) -> None:
+    def test_for_many_tasks_of_which_some_have_ended_leaves_no_listener(
+        self, queue: TaskQueue, worker: Any, listeners: Listeners
+    ) -> None:
         handles = push(queue, 2_500)
         worker.finish_all(1, most=500)
         with pytest.raises(TimeoutError):
             queue.gather(*handles, timeout=0.3)
         assert listeners() == {}
-        assert remembered(queue) == ()
+        assert waited_task_ids(queue) == ()
 
-    def test_for_progress(self, queue: TaskQueue, listeners: Listeners) -> None:
+    def test_for_progress_leaves_no_listener(self, queue: TaskQueue, listeners: Listeners) -> None:
         (handle,) = push(queue)
         with pytest.raises(TimeoutError):
             list(handle.watch_progress(timeout=0.05))
         assert listeners() == {}
 
-    def test_that_is_interrupted(self, queue: TaskQueue, listeners: Listeners) -> None:
+    def test_that_is_interrupted_leaves_no_listener(self, queue: TaskQueue, listeners: Listeners) -> None:
         (handle,) = push(queue)
 
         def interrupt() -> None:
@@ -73,10 +77,12 @@ class TestAWait:
         with pytest.raises(KeyboardInterrupt):
             handle.result(timeout=PATIENCE)
         assert listeners() == {}
-        assert remembered(queue) == ()
+        assert waited_task_ids(queue) == ()
 
     @pytest.mark.parametrize("how", ["break", "raise", "drop"])
-    def test_whose_iteration_is_abandoned(self, queue: TaskQueue, worker: Any, listeners: Listeners, how: str) -> None:
+    def test_whose_iteration_is_abandoned_leaves_no_listener(
+        self, queue: TaskQueue, worker: Any, listeners: Listeners, how: str
+    ) -> None:
         handles = push(queue, 3)
         worker.finish_all(1, most=1)
         with contextlib.suppress(ZeroDivisionError):
@@ -88,9 +94,9 @@ class TestAWait:
                 events.close()  # type: ignore[attr-defined]
             del events
         assert listeners() == {}
-        assert remembered(queue) == ()
+        assert waited_task_ids(queue) == ()
 
-    def test_of_a_queue_object_that_is_closed_by_another_thread(
+    def test_of_a_queue_object_that_another_thread_closes_leaves_no_listener(
         self, queue: TaskQueue, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
@@ -100,33 +106,33 @@ class TestAWait:
         with pytest.raises(FairqueError, match="is closed"):
             waiting.outcome()
         assert listeners() == {}
-        assert remembered(queue) == ()
+        assert waited_task_ids(queue) == ()
 
     def test_does_not_affect_other_waits_for_the_same_task(
         self, queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
-        patient = in_thread(lambda: queue.task(handle.task_id).result(timeout=PATIENCE))
+        other_wait = in_thread(lambda: queue.task(handle.task_id).result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         for _ in range(20):
             queue.task(handle.task_id).wait(timeout=0.005)
             queue.task(handle.task_id).wait(timeout=0)
         eventually(listeners, what="the wait that continues")
         worker.finish_all(3)
-        assert patient.outcome() == 3
+        assert other_wait.outcome() == 3
 
     def test_with_a_timeout_of_zero_keeps_the_listeners_of_others(
         self, queue: TaskQueue, in_thread: Any, listeners: Listeners, spy_on: Any, worker: Any
     ) -> None:
         (handle,) = push(queue)
-        patient = in_thread(lambda: handle.result(timeout=PATIENCE))
+        other_wait = in_thread(lambda: handle.result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         spy = spy_on(queue)
         for _ in range(10):
             queue.task(handle.task_id).wait(timeout=0)
         assert spy.scripts == ["watch"] * 10
         worker.finish_all(3)
-        assert patient.outcome() == 3
+        assert other_wait.outcome() == 3
 
     def test_during_an_outage_gives_up_at_once(self, queue: TaskQueue, monkeypatch: Any) -> None:
         (handle,) = push(queue)
@@ -161,12 +167,12 @@ class TestAnAsyncWait:
     async def push(self, queue: AsyncTaskQueue, number: int = 1) -> list[Any]:
         return [await queue.push(add.task(n, 1)) for n in range(number)]
 
-    async def test_that_times_out(self, async_queue: AsyncTaskQueue, listeners: Listeners) -> None:
+    async def test_that_times_out_leaves_no_listener(self, async_queue: AsyncTaskQueue, listeners: Listeners) -> None:
         (handle,) = await self.push(async_queue)
         with pytest.raises(TimeoutError):
             await handle.result(timeout=0.05)
         assert listeners() == {}
-        assert remembered(async_queue) == ()
+        assert waited_task_ids(async_queue) == ()
 
     @pytest.mark.parametrize("how", ["cancel", "timeout", "close"])
     async def test_that_is_canceled(self, async_queue: AsyncTaskQueue, listeners: Listeners, how: str) -> None:
@@ -183,9 +189,9 @@ class TestAnAsyncWait:
         await asyncio.wait([waiting])
         assert waiting.cancelled() or waiting.exception()
         assert listeners() == {}
-        assert remembered(async_queue) == ()
+        assert waited_task_ids(async_queue) == ()
 
-    async def test_whose_iteration_is_abandoned(
+    async def test_whose_iteration_is_abandoned_leaves_no_listener(
         self, async_queue: AsyncTaskQueue, worker: Any, listeners: Listeners
     ) -> None:
         handles = await self.push(async_queue, 3)
@@ -194,14 +200,14 @@ class TestAnAsyncWait:
         async with contextlib.aclosing(events):
             await anext(events)
         assert listeners() == {}
-        assert remembered(async_queue) == ()
+        assert waited_task_ids(async_queue) == ()
 
     async def test_does_not_affect_other_waits_for_the_same_task(
         self, async_queue: AsyncTaskQueue, worker: Any
     ) -> None:
         (handle,) = await self.push(async_queue)
-        patient = asyncio.create_task(async_queue.task(handle.task_id).result(timeout=PATIENCE))
+        other_wait = asyncio.create_task(async_queue.task(handle.task_id).result(timeout=PATIENCE))
         for _ in range(20):
             await async_queue.task(handle.task_id).wait(timeout=0.005)
         worker.finish_all(3)
-        assert await asyncio.wait_for(patient, 30) == 3
+        assert await asyncio.wait_for(other_wait, 30) == 3

@@ -64,4 +64,4 @@ def test_it_is_never_ahead_of_a_server_whose_clock_runs_as_ours(
         known.note(int(read * 1000 + ahead_ms), asked, now)
         least = now * 1000 + ahead_ms - 1_000 * back - 2
         real = now * 1000 + ahead_ms
-        assert least <= now * 1000 + (known._ahead_ms or 0) <= real + 0.001
+        assert least <= now * 1000 + (known._offset_ms or 0) <= real + 0.001

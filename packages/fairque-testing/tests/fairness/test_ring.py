@@ -43,4 +43,4 @@ def test_a_ring_drops_stale_entries() -> None:
         ring.put("a", score)
         ring.put(f"b{score}", score)
         ring.discard(f"b{score}")
-    assert len(ring._rising) + len(ring._falling) < 200
+    assert len(ring._min_heap) + len(ring._max_heap) < 200

@@ -19,7 +19,7 @@ from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, Task, WorkerSettings
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job, Lease
-from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
+from fairque.worker.keeping.leases import LIMITS_CHECK_SECONDS, SWEEP_SECONDS, Heartbeat
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
@@ -64,7 +64,7 @@ def job(task_id: str) -> Job:
 
 
 def beaten(stub: Stub, *jobs: Job) -> None:
-    Heart(stub, 1.0, lambda: jobs, MagicMock(spec=Metrics), lambda *_: None).beat()
+    Heartbeat(stub, 1.0, lambda: jobs, MagicMock(spec=Metrics), lambda *_: None).beat()
 
 
 def messages(caplog: pytest.LogCaptureFixture, text: str) -> list[Any]:
@@ -111,7 +111,7 @@ def test_every_task_is_renewed_however_many_there_are(stub: Stub) -> None:
 
 @pytest.mark.parametrize("more", [True, False])
 def test_the_next_sweep_is_as_far_as_this_one_was_long_while_there_is_more_to_do(stub: Stub, *, more: bool) -> None:
-    heart = Heart(stub, 1.0, tuple, MagicMock(spec=Metrics), lambda *_: None)
+    heart = Heartbeat(stub, 1.0, tuple, MagicMock(spec=Metrics), lambda *_: None)
     stub.more = more
     pause = heart._sweep()
     assert LONG <= pause < 2 * LONG if more else pause == SWEEP_SECONDS
@@ -152,12 +152,12 @@ class TestSteps:
         hands: Hands,  # noqa: ARG002 - it moves the clocks from the beginning
         rests: list[float],
         monkeypatch: pytest.MonkeyPatch,
-    ) -> Iterator[Callable[..., Heart]]:
+    ) -> Iterator[Callable[..., Heartbeat]]:
         """Makes hearts, with a consumer that answers at once unless another one is given."""
         with ExitStack() as made:
 
-            def make(*jobs: Job, consumer: Consumer | None = None, heartbeat: float = 1.0) -> Heart:
-                heart = Heart(
+            def make(*jobs: Job, consumer: Consumer | None = None, heartbeat: float = 1.0) -> Heartbeat:
+                heart = Heartbeat(
                     consumer or Stub(lambda: None), heartbeat, lambda: jobs, MagicMock(spec=Metrics), lambda *_: None
                 )
                 monkeypatch.setattr(heart.service, "rest", rests.append)
@@ -174,7 +174,7 @@ class TestSteps:
     def test_the_first_beat_is_sent_at_the_start_and_earlier_time_counts_neither_as_lateness_nor_as_silence(
         self, hands: Hands, quick: Stub, caplog: pytest.LogCaptureFixture
     ) -> None:
-        heart = Heart(quick, 1.0, lambda: [job("t")], MagicMock(spec=Metrics), lambda *_: None)
+        heart = Heartbeat(quick, 1.0, lambda: [job("t")], MagicMock(spec=Metrics), lambda *_: None)
         hands.now += LONG
         heart.start()
         try:
@@ -288,7 +288,7 @@ class TestSteps:
     ) -> None:
         one = heart(consumer=away)
         said = []
-        for seconds in (0.0, LOOK_SECONDS - 0.5, 0.5):
+        for seconds in (0.0, LIMITS_CHECK_SECONDS - 0.5, 0.5):
             hands.now += seconds
             one.step()
             said.append(len(messages(caplog, "the limits of the file cannot be looked at")))
@@ -325,7 +325,7 @@ def test_a_heart_that_fails_until_the_leases_would_be_over_at_the_next_beat_dies
 
     consumer = Stub(lambda: None)
     assert consumer.lease_ms == 30_000
-    heart = Heart(consumer, 10.0, jobs, MagicMock(spec=Metrics), lambda name, _: died.put(name))
+    heart = Heartbeat(consumer, 10.0, jobs, MagicMock(spec=Metrics), lambda name, _: died.put(name))
     heart.start()
     try:
         assert died.get(timeout=PATIENCE) == "fairque-heart"

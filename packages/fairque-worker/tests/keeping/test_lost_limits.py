@@ -20,7 +20,7 @@ APPLIED = {"": {"cap": 5.0}, "ann": {"weight": 2.0}}
 def test_limits_are_restored_after_the_queue_was_lost_and_the_worker_continues(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heart, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(heart, "LIMITS_CHECK_SECONDS", 0.1)
     settings = evolve(bench.settings(), fairness=LIMITS)
     runner = Runner(settings.redis)
 

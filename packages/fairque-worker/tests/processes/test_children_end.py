@@ -135,13 +135,13 @@ def test_a_task_in_a_child_is_given_back_only_when_its_child_has_ended(
     worker = apart.start(concurrency=1)
     task_id = apart.push("hangs", "hung")
     pid = apart.noted("hung")
-    alive, give_back = [], worker._consumer.give_back
+    alive, release = [], worker._consumer.release
 
     def looks(released: Any) -> None:
         alive.append(apart.alive(pid))
-        give_back(released)
+        release(released)
 
-    monkeypatch.setattr(worker._consumer, "give_back", looks)
+    monkeypatch.setattr(worker._consumer, "release", looks)
     worker.stop(0)
     assert alive == [False]
     assert apart.bench.info(task_id).state is TaskState.QUEUED

@@ -400,7 +400,7 @@ def drops_the_queue(lanes: Lanes, lane: Lane, _: Job | None) -> None:
 def does_not_look_again(lane: Lane) -> bool:
     """A seeded bug: a task that comes while the thread leaves is not noticed."""
     lane._announce_endings()
-    lane._vacant.append(None)
+    lane._entry_token.append(None)
     return False
 
 

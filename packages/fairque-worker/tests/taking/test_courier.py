@@ -241,7 +241,7 @@ class Adversary:
 
         return Stats()
 
-    def give_back(self, tasks: Sequence[Released]) -> None:
+    def release(self, tasks: Sequence[Released]) -> None:
         for task in tasks:
             self.queue.release(task.task_id)
 

@@ -19,7 +19,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 from fairque.worker import Cancel, Retry, Snooze, Task, TaskContext, TaskHandler
 from fairque.worker.consumer import Consumer, Request
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease, Success
+from fairque.worker.jobs import Ending, Failure, Job, Lease, Postponed, Success
 from fairque.worker.metrics import Metrics
 from fairque.worker.taking.reporter import Reporter
 
@@ -151,13 +151,13 @@ def test_the_reported_text_of_an_error_is_the_one_created_where_it_was_raised(
     assert vars(caplog.records[0])["error"].endswith("Asked: no luck")
 
 
-class TestGivenBack:
+class TestPostponed:
     """A task that could not be started."""
 
     def test_it_waits_and_none_of_its_retries_is_used_up(
         self, queue: Queue, handler: Told, report: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        report(GivenBack(job("a"), "no thread can be started", 1.5), Failure(job("b"), ValueError(), 0))
+        report(Postponed(job("a"), "no thread can be started", 1.5), Failure(job("b"), ValueError(), 0))
         assert [(one.task_id, one.verdict, one.pause_ms) for one in queue.failed][1] == ("a", "snooze", 1_500)
         assert [task_id for _, task_id, _ in handler.told] == ["b"]
         said = vars(caplog.records[0])
@@ -165,7 +165,7 @@ class TestGivenBack:
         assert (said["task_id"], said["why"], said["pause_seconds"]) == ("a", "no thread can be started", 1.5)
 
     def test_a_task_that_was_canceled_in_the_meantime_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
-        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        report(Postponed(job("a"), "no thread can be started", 1.5))
         told = loads(queue.failed[0].error)
         assert (told["error"], told["reason"]) == ("no thread can be started", "canceled before it began")
 
@@ -173,7 +173,7 @@ class TestGivenBack:
         self, queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         queue.answers = [Ended(Status.LOST, TaskState.STARTED)]
-        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        report(Postponed(job("a"), "no thread can be started", 1.5))
         assert [record.msg for record in caplog.records] == ["the queue refused an ending: the lease was lost"]
 
 

@@ -7,9 +7,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.worker.taking.turn import Action, View, burst_is_over, count_to_report, next_action
+from fairque.worker.taking.turn import Action, CourierState, burst_is_over, count_to_report, next_action
 
-RESTING = View(
+RESTING = CourierState(
     takes=True,
     burst=False,
     endings=0,
@@ -27,7 +27,7 @@ RESTING = View(
 )
 
 views = st.builds(
-    View,
+    CourierState,
     takes=st.booleans(),
     burst=st.booleans(),
     endings=st.integers(0, 2),
@@ -77,7 +77,7 @@ def test_the_next_action_follows_from_what_is_held_and_what_was_answered(changes
 
 
 @given(views)
-def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_says_so(view: View) -> None:
+def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_says_so(view: CourierState) -> None:
     if next_action(view) is Action.FINISH:
         assert burst_is_over(view)
         assert (view.held, view.endings, view.hooks, view.waiting) == (0, 0, 0, False)
@@ -87,13 +87,13 @@ def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_
 
 
 @given(views)
-def test_an_ending_is_kept_back_only_while_an_answer_is_on_its_way(view: View) -> None:
+def test_an_ending_is_kept_back_only_while_an_answer_is_on_its_way(view: CourierState) -> None:
     if view.endings and not view.in_flight:
         assert next_action(view) in (Action.REPORT, Action.TAKE)
 
 
 @given(views)
-def test_nothing_is_sent_beside_a_request_under_way(view: View) -> None:
+def test_nothing_is_sent_beside_a_request_under_way(view: CourierState) -> None:
     if view.in_flight:
         assert next_action(view) is Action.SLEEP
 
@@ -107,7 +107,7 @@ def test_of_what_has_ended_at_once_half_is_reported_first_if_little_else_is_held
 
 
 @given(views)
-def test_nothing_is_taken_beside_a_wait_beyond_the_slots_or_when_no_tasks_are_taken(view: View) -> None:
+def test_nothing_is_taken_beside_a_wait_beyond_the_slots_or_when_no_tasks_are_taken(view: CourierState) -> None:
     if next_action(view) in (Action.TAKE, Action.WAIT):
         assert view.takes
         assert view.free > 0
@@ -115,6 +115,6 @@ def test_nothing_is_taken_beside_a_wait_beyond_the_slots_or_when_no_tasks_are_ta
 
 
 @given(views)
-def test_a_worker_that_does_not_take_tasks_waits_for_no_work(view: View) -> None:
+def test_a_worker_that_does_not_take_tasks_waits_for_no_work(view: CourierState) -> None:
     if not view.takes and view.waiting and not view.endings and not view.interrupted:
         assert next_action(view) is Action.INTERRUPT

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from fairque.client.link import seconds_of
 from fairque.client.outcomes import Missing, late, settle
-from fairque.client.waiting import until
+from fairque.client.waiting import deadline_after
 from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
@@ -38,7 +38,7 @@ class JointWait(Generic[L, H]):
 
     def __init__(self, link: L, handles: Iterable[H], kind: type[H], timeout: float | timedelta | None) -> None:
         self._seconds = seconds_of(timeout)
-        self.until = until(self._seconds)
+        self.until = deadline_after(self._seconds)
         self.link = link
         self._handles = tuple(handles)
         self._by_task: dict[str, list[H]] = {}
@@ -53,7 +53,7 @@ class JointWait(Generic[L, H]):
                 )
             self._by_task.setdefault(handle.task_id, []).append(handle)
 
-    def known(self) -> Iterator[H]:
+    def already_ended(self) -> Iterator[H]:
         """Yield the handles of tasks whose ending is already known."""
         for task_id, handles in self._by_task.items():
             outcomes = [handle._memory.ended for handle in handles if handle._memory.ended]  # noqa: SLF001 - of this package
@@ -85,7 +85,7 @@ class JointWait(Generic[L, H]):
             raise late(handle.task_id, outcome.state, self._seconds or 0.0)
         return settle(handle.task_id, outcome)
 
-    def check(self, handle: H) -> None:
+    def raise_if_failed(self, handle: H) -> None:
         """Raise the error of a task that has ended without a result."""
         outcome = self._outcomes[handle.task_id]
         if isinstance(outcome, Missing) or outcome.state is not TaskState.FINISHED:

@@ -39,7 +39,7 @@ def show_progress(
     # Without handles, or with other objects, there is no link; JointWait refuses the latter.
     link = getattr(next(iter(handles), None), "_link", None)
     wait: JointWait[Any, TaskHandle[Any]] = JointWait(link, handles, TaskHandle, timeout)
-    for _ in wait.known():
+    for _ in wait.already_ended():
         pass
     waiting = wait.waiting()
     if not waiting:

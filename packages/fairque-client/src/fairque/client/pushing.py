@@ -13,7 +13,7 @@ from fairque.protocol.limits import id_problem
 from fairque.protocol.model.task import Task
 from fairque.protocol.safe_repr import safe_repr
 
-__all__ = ["Ahead", "batches_of", "carrying", "one_batch"]
+__all__ = ["BatchPrefetcher", "batches_of", "one_batch", "raising_partial_push"]
 
 
 def one_batch(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None) -> Batch:
@@ -64,7 +64,7 @@ def _halved(settings: ClientSettings, tasks: Sequence[Task[Any]], user_id: str |
         yield batch
 
 
-class Ahead:
+class BatchPrefetcher:
     """Batches of which the next one can be made before it is taken.
 
     Args:
@@ -106,7 +106,7 @@ def _checked(task: object) -> Task[Any]:
 
 
 @contextmanager
-def carrying(handles: Sequence[Any]) -> Iterator[None]:
+def raising_partial_push(handles: Sequence[Any]) -> Iterator[None]:
     """Attach the handles pushed so far to any error raised inside.
 
     Raises:

@@ -18,7 +18,7 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 
-__all__ = ["Event", "News", "Wait", "Waiters", "received", "received_async", "until"]
+__all__ = ["Event", "News", "Wait", "Waiters", "deadline_after", "received", "received_async"]
 
 #: An event of a task: its progress, or its outcome.
 Event: TypeAlias = Outcome | Progress | Missing
@@ -223,7 +223,7 @@ class Wait:
         return [(task_id, outcome)]
 
 
-def until(seconds: float | None) -> float:
+def deadline_after(seconds: float | None) -> float:
     """Return the monotonic deadline of a timeout; infinity for None."""
     return float("inf") if seconds is None else monotonic() + seconds
 

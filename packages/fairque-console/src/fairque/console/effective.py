@@ -18,11 +18,11 @@ from fairque.protocol.config import (
 )
 from fairque.protocol.jsonvalue import dumps
 
-__all__ = ["Line", "all_settings", "lines_of", "text_of"]
+__all__ = ["SettingLine", "all_settings", "lines_of", "text_of"]
 
 
 @frozen
-class Line:
+class SettingLine:
     """A setting, its value with secrets masked, and the origin of the value."""
 
     key: str
@@ -54,14 +54,14 @@ def all_settings(*, schedules: bool = False) -> type[Any]:
     return make_class("AllSettings", attributes, frozen=True, kw_only=True)
 
 
-def lines_of(settings: Any, origins: Mapping[str, str]) -> Iterator[Line]:
+def lines_of(settings: Any, origins: Mapping[str, str]) -> Iterator[SettingLine]:
     """Yield all settings with secrets masked."""
     for section in fields(type(settings)):
         values = getattr(settings, section.name)
         for attribute in fields(type(values)):
             key = f"{section.name}.{attribute.name}"
             own = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
-            yield Line(key, _plain(_masked(key, getattr(values, attribute.name))), next(own, "default"))
+            yield SettingLine(key, _plain(_masked(key, getattr(values, attribute.name))), next(own, "default"))
 
 
 def _masked(key: str, value: Any) -> Any:

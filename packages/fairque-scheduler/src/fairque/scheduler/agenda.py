@@ -24,13 +24,13 @@ __all__ = ["Agenda"]
 #: Milliseconds that it reads ahead: time to prepare many runs that are due together.
 _AHEAD_MS = 10_000
 #: Seconds between two readings of what is due, and the fewest after a change.
-_READ_AGAIN, _BREATH = 5.0, 0.05
+_READ_SECONDS, _MIN_READ_SECONDS = 5.0, 0.05
 #: Schedules that are enough work, and the most pages of them in one reading.
-_ENOUGH, _PAGES = MAX_DUE // 2, 20
+_ENOUGH, _MAX_PAGES = MAX_DUE // 2, 20
 #: Schedules that are fired, or read, in one round trip.
-_FIRED, _READ = 400, 200
+_FIRE_BATCH, _READ_BATCH = 400, 200
 #: Most schedules and bytes of one script, during which the server does nothing else.
-_PER_SCRIPT, _BYTES = 100, 1_048_576
+_PER_SCRIPT, _MAX_SCRIPT_BYTES = 100, 1_048_576
 #: Schedules whose last fired run is remembered.
 _REMEMBERED = 100_000
 #: Seconds of computing, after which it checks again whether something else is due.
@@ -58,7 +58,7 @@ class Agenda:
         #: Moves of a term that were sent, by their schedules, until it is known whether they were applied.
         self._unsettled: dict[str, tuple[int, Move]] = {}
         #: The last fired runs: after a restore of older data the server no longer knows them.
-        self._fired: dict[str, int] = {}
+        self._last_fired_at: dict[str, int] = {}
         self._read_at = 0.0
         self._until_ms = 0
         self._full = False
@@ -91,7 +91,7 @@ class Agenda:
         overdue = active = pages = 0
         full = True
         # Schedules that wait for room, or cannot be run, must not hide later ones.
-        while full and active < _ENOUGH and pages < _PAGES:
+        while full and active < _ENOUGH and pages < _MAX_PAGES:
             sent = clock.monotonic()
             found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS, most=MAX_DUE, skip=pages * MAX_DUE))
             self._read_at = clock.monotonic()
@@ -109,7 +109,7 @@ class Agenda:
 
     def prepare(self) -> bool:
         """Create tasks ahead of their runs, for a moment; return whether there was anything to do."""
-        entries = self._window.unprepared(_READ)
+        entries = self._window.unprepared(_READ_BATCH)
         self._read_infos(entries)
         until = clock.monotonic() + _SLICE
         for entry in entries:
@@ -127,7 +127,7 @@ class Agenda:
     def fire(self, term: int) -> bool | None:
         """Fire what is due, in one round trip; return whether there was anything, or None if a later term has begun."""
         self._settle()
-        entries = self._window.take_due(self._clock.now_ms(), _FIRED)
+        entries = self._window.take_due(self._clock.now_ms(), _FIRE_BATCH)
         self._read_infos(entries)
         moves = self._moves(entries)
         if not moves:
@@ -151,8 +151,8 @@ class Agenda:
 
     def _next_reading(self) -> float:
         if self._stale or (self._full and len(self._window) < _ENOUGH):
-            return self._read_at + _BREATH
-        return self._read_at + _READ_AGAIN
+            return self._read_at + _MIN_READ_SECONDS
+        return self._read_at + _READ_SECONDS
 
     def _moves(self, entries: Sequence[Entry]) -> list[tuple[Entry, Move]]:
         moves: list[tuple[Entry, Move]] = []
@@ -181,7 +181,7 @@ class Agenda:
     def _settle(self) -> None:
         """Count moves whose answer was lost, if the schedules show that they were applied."""
         while self._unsettled:
-            names = list(self._unsettled)[:_READ]
+            names = list(self._unsettled)[:_READ_BATCH]
             try:
                 infos, count = self._runner.run(read_some(self._keys, names))
             except ProtocolError:
@@ -229,21 +229,21 @@ class Agenda:
 
     def _remember(self, schedule_id: str, time: int) -> None:
         """Note that a run was fired, and log it if it was fired before."""
-        last = self._fired.pop(schedule_id, 0)
+        last = self._last_fired_at.pop(schedule_id, 0)
         if time <= last:
             # The runs between the two will follow.
             why = "times are fired again: the server has older data, in which they were not fired yet"
             log.warning(why, schedule=schedule_id, first=time, last=last)
-        self._fired[schedule_id] = time
-        if len(self._fired) > _REMEMBERED:
-            del self._fired[next(iter(self._fired))]
+        self._last_fired_at[schedule_id] = time
+        if len(self._last_fired_at) > _REMEMBERED:
+            del self._last_fired_at[next(iter(self._last_fired_at))]
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read the schedules of entries that are not read yet."""
         unknown = {entry.schedule_id: entry for entry in entries if entry.info is None}
         names = list(unknown)
         while names:
-            part = names[:_READ]
+            part = names[:_READ_BATCH]
             try:
                 infos, count = self._runner.run(read_some(self._keys, part))
             except ProtocolError:
@@ -254,11 +254,11 @@ class Agenda:
                     except ProtocolError as error:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
-            dropped = [name for name in part[:count] if not self._know(unknown[name], found.get(name))]
-            self._fix([name for name in dropped if self._broken.get(name) != unknown[name].at])
+            dropped = [name for name in part[:count] if not self._store_info(unknown[name], found.get(name))]
+            self._verify_and_fix([name for name in dropped if self._broken.get(name) != unknown[name].at])
             names = names[count:]
 
-    def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
+    def _store_info(self, entry: Entry, info: ScheduleInfo | None) -> bool:
         """Store what was read of a schedule; return whether it may fire."""
         at = None if info is None else _due_at(info)
         if info is None or at is None or info.paused:
@@ -271,7 +271,7 @@ class Agenda:
             self._window.put(Entry(entry.schedule_id, at, info))
         return True
 
-    def _fix(self, names: Sequence[str]) -> None:
+    def _verify_and_fix(self, names: Sequence[str]) -> None:
         """Verify schedules that are due but cannot fire. Most were just removed; others may be damaged."""
         if not names:
             return
@@ -297,7 +297,7 @@ def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Mo
     part: list[tuple[Entry, Move]] = []
     size = 0
     for entry, move in moves:
-        if part and (len(part) == _PER_SCRIPT or size + move.size > _BYTES):
+        if part and (len(part) == _PER_SCRIPT or size + move.size > _MAX_SCRIPT_BYTES):
             yield part
             part, size = [], 0
         part.append((entry, move))

@@ -47,7 +47,7 @@ class _Missed:
         self.number, self.last = self.number + 1, self.kept.popleft()
 
 
-def next_step(schedule: Schedule, due: int, now: int) -> Step:
+def next_step(schedule: Schedule, due_ms: int, now_ms: int) -> Step:
     """Decide the next step of an overdue schedule.
 
     Runs within ``misfire_grace`` are fired one after another. Of the later ones the policy fires the newest one, unless
@@ -55,20 +55,20 @@ def next_step(schedule: Schedule, due: int, now: int) -> Step:
 
     Args:
         schedule: The overdue schedule.
-        due: Its next time, in milliseconds since the epoch, not later than ``now``.
-        now: The server's time.
+        due_ms: Its next time, in milliseconds since the epoch, not later than ``now_ms``.
+        now_ms: The server's time.
     """
     most = {"latest": 1, "all": schedule.misfire_limit, "skip": 0}[schedule.misfire]
-    late = _Missed()
-    time: int | None = due
-    while time is not None and time < now - schedule.misfire_grace_ms and time <= now:
-        late.add(time, most)
+    missed = _Missed()
+    time: int | None = due_ms
+    while time is not None and time < now_ms - schedule.misfire_grace_ms and time <= now_ms:
+        missed.add(time, most)
         time = time_after(schedule, time)
-        if late.number >= MAX_MISSED:
-            return Step(None, late.number, late.last, late.kept[0] if late.kept else time)
-    in_grace = time is not None and time <= now
-    if in_grace and late.kept and schedule.misfire == "latest":
-        late.drop()
-    fire_at = late.kept[0] if late.kept else time if in_grace else None
+        if missed.number >= MAX_MISSED:
+            return Step(None, missed.number, missed.last, missed.kept[0] if missed.kept else time)
+    in_grace = time is not None and time <= now_ms
+    if in_grace and missed.kept and schedule.misfire == "latest":
+        missed.drop()
+    fire_at = missed.kept[0] if missed.kept else time if in_grace else None
     following = time if fire_at is None else time_after(schedule, fire_at)
-    return Step(fire_at, late.number, late.last, following)
+    return Step(fire_at, missed.number, missed.last, following)

@@ -16,7 +16,7 @@ class ServerClock:
     bounds; when it is not, the server's clock was set back.
     """
 
-    _ahead_ms: float | None = None
+    _offset_ms: float | None = None
 
     def note(self, at_ms: int, sent: float, received: float) -> None:
         """Use an answer for the estimate.
@@ -27,14 +27,14 @@ class ServerClock:
             received: When the answer arrived.
         """
         least, most = at_ms - received * 1000, at_ms + 1 - sent * 1000
-        if self._ahead_ms is None or not least <= self._ahead_ms <= most:
-            self._ahead_ms = least
+        if self._offset_ms is None or not least <= self._offset_ms <= most:
+            self._offset_ms = least
 
     def now_ms(self) -> int:
         """Return the server's time in milliseconds since the epoch; 0 before the first answer."""
-        return 0 if self._ahead_ms is None else int(clock.monotonic() * 1000 + self._ahead_ms)
+        return 0 if self._offset_ms is None else int(clock.monotonic() * 1000 + self._offset_ms)
 
     def seconds_until(self, at_ms: int) -> float:
         """Return the seconds until the server's time has surely reached that."""
-        ahead = self._ahead_ms or 0.0
-        return max(0.0, (at_ms - ahead) / 1000 - clock.monotonic())
+        offset_ms = self._offset_ms or 0.0
+        return max(0.0, (at_ms - offset_ms) / 1000 - clock.monotonic())

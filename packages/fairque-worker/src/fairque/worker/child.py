@@ -29,7 +29,7 @@ from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.signals import ignore_until_fork
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.handling.inputs import Inputs
-from fairque.worker.jobs import Ending, GivenBack, Job, Lease, Success
+from fairque.worker.jobs import Ending, Job, Lease, Postponed, Success
 from fairque.worker.keeping.progress import ProgressSender
 from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
@@ -148,7 +148,7 @@ def _answer(ending: Ending) -> dict[str, Any]:
     attempt = {"token": ending.job.granted.token}
     if isinstance(ending, Success):
         return attempt | {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
-    if isinstance(ending, GivenBack):
+    if isinstance(ending, Postponed):
         return attempt | {"kind": "unstarted", "why": ending.why, "pause_seconds": ending.pause_seconds}
     return attempt | {
         "kind": "failed",

@@ -120,18 +120,14 @@ class Consumer:
         """End the wait of this worker as soon as possible."""
         self.runner.run(interrupt(self.keys, self.worker))
 
-    def release(self, tasks: Sequence[Released]) -> list[Ended]:
-        """Give tasks back without counting a retry, at most a batch of them in one call."""
-        return self.runner.run(release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
-
-    def give_back(self, tasks: Sequence[Released]) -> None:
-        """Give tasks back without counting a retry, if possible now; else others get them when the leases end."""
+    def release(self, tasks: Sequence[Released]) -> None:
+        """Release tasks, at most a batch of them, if possible now; else others get them when the leases end."""
         if not tasks:
             return
         try:
-            self.release(tasks)
+            self.runner.run(release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
         except FairqueError as error:
-            log.warning("could not give tasks back: others get them when the leases end", error=str(error))
+            log.warning("could not release tasks: others get them when the leases end", error=str(error))
 
     def request(
         self,

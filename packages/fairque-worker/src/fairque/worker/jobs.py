@@ -18,7 +18,7 @@ from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.model.tracebacks import ErrorText
 from fairque.protocol.reasons import DeadReason
 
-__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "drop_user_objects"]
+__all__ = ["Ending", "Failure", "Job", "Lease", "Postponed", "Success", "Unstarted", "drop_user_objects"]
 
 
 @define(eq=False)
@@ -100,7 +100,7 @@ class Success:
 
 
 class Unstarted(FairqueError):
-    """A task could not be started for reasons outside the task: it is given back without using up a retry.
+    """A task could not be started for reasons outside the task: it is released without using up a retry.
 
     Attributes:
         why: What was missing, for the log.
@@ -113,7 +113,7 @@ class Unstarted(FairqueError):
         super().__init__(why)
 
 
-def _judged(failure: "Failure") -> Decision:
+def _decision_of(failure: "Failure") -> Decision:
     """Decide what happens to the task after a failed attempt, whatever it raised."""
     job, error = failure.job, failure.error
     if job.task is None:
@@ -144,7 +144,7 @@ class Failure:
     job: Job
     error: BaseException
     ran_us: int
-    decision: Decision = field(default=Factory(_judged, takes_self=True))
+    decision: Decision = field(default=Factory(_decision_of, takes_self=True))
     summary: ErrorText = field(default=Factory(lambda self: ErrorText.of(self.error), takes_self=True), init=False)
     kind: type[BaseException] = field(default=Factory(lambda self: type(self.error), takes_self=True), init=False)
 
@@ -161,7 +161,7 @@ class Failure:
 
 
 @frozen
-class GivenBack:
+class Postponed:
     """A task that this worker could not start, for reasons outside the task.
 
     Attributes:
@@ -180,7 +180,7 @@ class GivenBack:
     ran_us: int = field(default=0, init=False)
 
 
-Ending: TypeAlias = Success | Failure | GivenBack
+Ending: TypeAlias = Success | Failure | Postponed
 
 #: The types of arguments that may hold objects of user code, since a task can put some there.
 _OBJECTS = frozenset({list, dict})

@@ -17,7 +17,7 @@ class Phase(Enum):
         RUNNING: It takes tasks and runs them.
         PAUSED: It takes none; those that it holds continue.
         DRAINING: It takes none, and ends when it holds none.
-        STOPPING: It reports how its tasks ended, and gives back those that still run.
+        STOPPING: It reports how its tasks ended, and releases those that still run.
         CRASHED: One of its threads has died; its leases will expire.
         ENDED: It has ended.
     """

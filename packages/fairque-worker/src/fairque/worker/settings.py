@@ -41,7 +41,7 @@ class WorkerSection:
         concurrency: How many tasks run at a time.
         lease: Seconds without a heartbeat until other workers get the tasks of this one.
         heartbeat: Seconds between two heartbeats: at most half of the lease, a third is a good choice.
-        stop_timeout: Seconds that running tasks may continue after the signal to stop, before they are given back.
+        stop_timeout: Seconds that running tasks may continue after the signal to stop, before they are released.
         isolation: Where tasks run that do not set it themselves: ``thread``, or ``process`` for child processes.
         cancel_timeout: Seconds that a task may clean up after a request to stop: then its child process is killed, and
             a coroutine that exceeds its timeout is left behind.

@@ -27,7 +27,7 @@ from fairque.worker.handling.inputs import Inputs
 from fairque.worker.isolation import children_of
 from fairque.worker.jobs import Ending
 from fairque.worker.keeping.deadlines import Watch
-from fairque.worker.keeping.leases import Heart
+from fairque.worker.keeping.leases import Heartbeat
 from fairque.worker.keeping.progress import ProgressSender
 from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
@@ -46,12 +46,12 @@ from fairque.worker.taking.reporter import Reporter
 
 __all__ = ["Worker"]
 
-#: Seconds that tasks that were given back may take to clean up.
+#: Seconds that tasks that were released may take to clean up.
 _LINGER_SECONDS = 1.0
 #: Seconds that the last calls may take if the server does not answer.
 _LONGEST_STOP_SECONDS = 30.0
 
-#: Seconds for giving back the tasks of a worker that the program did not stop before it ended.
+#: Seconds for releasing the tasks of a worker that the program did not stop before it ended.
 _PROGRAM_END_SECONDS = 2.0
 #: The reason of a pause that a signal can end.
 _BY_SIGNAL = "a signal came"
@@ -136,13 +136,13 @@ class Worker:
             linger_seconds=_LINGER_SECONDS,
         )
         jobs = self._courier.book.snapshot
-        self._heart = Heart(Consumer(settings), options.heartbeat, jobs, self.metrics, self._on_death)
+        self._heart = Heartbeat(Consumer(settings), options.heartbeat, jobs, self.metrics, self._on_death)
         self._watch = Watch(options.heartbeat, jobs, alarm, self._executor.enforce, self._on_death)
         self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
         self._again = False
         self._port = Port(self._probes.listen, self._on_death)
-        #: Whether `stop` left no thread behind. A task that was given back may still run in one; nothing waits for it.
+        #: Whether `stop` left no thread behind. A task that was released may still run in one; nothing waits for it.
         self._all_ended = True
         self._exhausted = False
         self._program_end = ProgramEnd(self._end_with_program)
@@ -197,7 +197,7 @@ class Worker:
         """Start, work until a signal or the end of a burst, and stop. Call it in the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let running ones continue for ``stop_timeout``; after it, or at
-        a second signal, those still running are given back. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
+        a second signal, those still running are released. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
 
         Args:
             again: Whether it replaces a process that has ended: then a port that is taken is logged as an error, and
@@ -294,7 +294,7 @@ class Worker:
     def stop(self, timeout: float | timedelta | None = None) -> None:
         """Stop, in this order; safe to call twice. In a forked child it does nothing: the worker belongs to the parent.
 
-        1. take no more tasks, 2. wait for running ones, 3. give back those that do not end in time, without counting a
+        1. take no more tasks, 2. wait for running ones, 3. release those that do not end in time, without counting a
         retry, 4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
 
         Args:
@@ -317,7 +317,7 @@ class Worker:
         log.info("worker stopped", worker=self._consumer.worker)
 
     def _end_with_program(self) -> None:
-        """Give back the tasks of this worker, since the program ends without having stopped it."""
+        """Release the tasks of this worker, since the program ends without having stopped it."""
         self._phases.move(Phase.DRAINING, "the program ends")
         self._phases.move(Phase.STOPPING)
         self._courier.service.join(_PROGRAM_END_SECONDS)

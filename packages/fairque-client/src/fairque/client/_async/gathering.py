@@ -41,12 +41,12 @@ async def gather(
     async with aclosing(_ended(wait)) as ended:
         async for handle in ended:
             if not return_exceptions:
-                wait.check(handle)
+                wait.raise_if_failed(handle)
     return wait.values(return_exceptions=return_exceptions)
 
 
 async def _ended(wait: JointWait[AsyncLink, AsyncTaskHandle[R]]) -> AsyncGenerator[AsyncTaskHandle[R], None]:
-    for handle in wait.known():
+    for handle in wait.already_ended():
         yield handle
     if waiting := wait.waiting():
         async with aclosing(wait.link.outcomes(waiting, wait.until)) as outcomes:

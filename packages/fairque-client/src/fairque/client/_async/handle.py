@@ -7,7 +7,7 @@ from typing import Generic, TypeVar, cast
 
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
-from fairque.client.waiting import until
+from fairque.client.waiting import deadline_after
 from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.progress import read_progress
 from fairque.protocol.calls.read import read_task
@@ -110,7 +110,7 @@ class AsyncTaskHandle(Generic[R_co]):
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
-        return self._follow_progress(seconds, until(seconds))
+        return self._follow_progress(seconds, deadline_after(seconds))
 
     async def cancel(self, *, reason: str = "canceled by its producer") -> CancelResult:
         """Cancel the task if it waits, or ask it to stop if it runs; the result says which.
@@ -144,7 +144,7 @@ class AsyncTaskHandle(Generic[R_co]):
     async def _outcome(self, timeout: float | None) -> Outcome:
         if self._memory.ended is not None:
             return self._memory.ended
-        ((_, outcome),) = [pair async for pair in self._link.outcomes([self.task_id], until(timeout))]
+        ((_, outcome),) = [pair async for pair in self._link.outcomes([self.task_id], deadline_after(timeout))]
         return self._memory.learn(outcome)
 
     async def _follow_progress(self, seconds: float | None, until: float) -> AsyncIterator[Progress]:

@@ -42,12 +42,12 @@ def gather(
     with closing(_ended(wait)) as ended:
         for handle in ended:
             if not return_exceptions:
-                wait.check(handle)
+                wait.raise_if_failed(handle)
     return wait.values(return_exceptions=return_exceptions)
 
 
 def _ended(wait: JointWait[Link, TaskHandle[R]]) -> Generator[TaskHandle[R], None, None]:
-    for handle in wait.known():
+    for handle in wait.already_ended():
         yield handle
     if waiting := wait.waiting():
         with closing(wait.link.outcomes(waiting, wait.until)) as outcomes:

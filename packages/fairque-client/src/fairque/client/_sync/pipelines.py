@@ -9,7 +9,7 @@ from fairque.client._sync.gathering import gather
 from fairque.client._sync.handle import TaskHandle
 from fairque.client.link import Link, seconds_of
 from fairque.client.pipeline_steps import cancel_tasks, handle_of, state_of, states_of
-from fairque.client.waiting import until
+from fairque.client.waiting import deadline_after
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.reports import BulkReport
@@ -114,7 +114,7 @@ class PipelineHandle(Generic[R_co]):
 
     def _states(self, seconds: float | None) -> dict[str, TaskState | None]:
         ids = [handle.task_id for handle in self.tasks.values()]
-        outcomes = {task_id: outcome for task_id, outcome in self._link.outcomes(ids, until(seconds))}
+        outcomes = {task_id: outcome for task_id, outcome in self._link.outcomes(ids, deadline_after(seconds))}
         return states_of(self.tasks, outcomes)
 
     def _raise_cause(self, error: TaskCanceled) -> None:

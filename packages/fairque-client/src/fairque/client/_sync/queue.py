@@ -13,7 +13,7 @@ from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import Link
-from fairque.client.pushing import Ahead, batches_of, carrying, one_batch
+from fairque.client.pushing import BatchPrefetcher, batches_of, one_batch, raising_partial_push
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
 from fairque.protocol.calls.push import Batch, Pushed
 from fairque.protocol.limits import CostMode
@@ -171,8 +171,8 @@ class TaskQueue:
         if not chunked:
             given = tuple(tasks)
             return self._push(one_batch(self.settings, given, user_id)) if given else handles
-        with carrying(handles):
-            ahead = Ahead(batches_of(self.settings, tasks, user_id))
+        with raising_partial_push(handles):
+            ahead = BatchPrefetcher(batches_of(self.settings, tasks, user_id))
             while (batch := ahead.take()) is not None:
                 # The server stores this batch while the next one is encoded.
                 handles += self._handles(self._link.push_while(batch, ahead.prepare))

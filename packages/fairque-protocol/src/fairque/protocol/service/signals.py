@@ -82,7 +82,7 @@ class Control:
             yield
         finally:
             if not _kept:
-                _give_back()
+                _restore_handlers()
 
 
 def keep_hearing() -> None:
@@ -112,7 +112,7 @@ def _replace(number: int, handler: Callable[[int, FrameType | None], None]) -> N
     signal.signal(number, handler)
 
 
-def _give_back() -> None:
+def _restore_handlers() -> None:
     for number, handler in _replaced.items():
         # None is a handler that was not set from Python, and cannot be restored.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -132,7 +132,7 @@ def _in_child() -> None:
     global _kept  # noqa: PLW0603 - as above
     _kept = False
     # A process that a task forks is not a service: a signal ends it, as it would without a service.
-    _give_back()
+    _restore_handlers()
     _in_parent()
 
 

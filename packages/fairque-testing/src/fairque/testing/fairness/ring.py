@@ -19,7 +19,7 @@ class Ring:
     """
 
     _scores: dict[str, float] = field(init=False, factory=dict)
-    _rising: list[tuple[float, str]] = field(init=False, factory=list)
+    _min_heap: list[tuple[float, str]] = field(init=False, factory=list)
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -36,10 +36,10 @@ class Ring:
         if self._scores.get(member) == score:
             return
         self._scores[member] = score
-        heappush(self._rising, (score, member))
-        if len(self._rising) > 2 * len(self._scores) + _SLACK:
-            self._rising = [(own, name) for name, own in self._scores.items()]
-            heapify(self._rising)
+        heappush(self._min_heap, (score, member))
+        if len(self._min_heap) > 2 * len(self._scores) + _SLACK:
+            self._min_heap = [(score, name) for name, score in self._scores.items()]
+            heapify(self._min_heap)
 
     def discard(self, member: str) -> None:
         """Remove a member, if present."""
@@ -47,7 +47,7 @@ class Ring:
 
     def head(self) -> tuple[float, str] | None:
         """The lowest score and its member."""
-        heap = self._rising
+        heap = self._min_heap
         while heap:
             score, member = heap[0]
             if self._scores.get(member) == score:
@@ -59,7 +59,7 @@ class Ring:
         """Remove and return, in order, at most ``limit`` members with scores up to ``up_to``."""
         taken: list[tuple[float, str]] = []
         while len(taken) < limit and (head := self.head()) is not None and head[0] <= up_to:
-            self.discard(heappop(self._rising)[1])
+            self.discard(heappop(self._min_heap)[1])
             taken.append(head)
         return taken
 
@@ -68,19 +68,19 @@ class Ring:
 class TwoEndedRing(Ring):
     """A ring whose largest score is also cheap to read."""
 
-    _falling: list[tuple[float, str]] = field(init=False, factory=list)
+    _max_heap: list[tuple[float, str]] = field(init=False, factory=list)
 
     def put(self, member: str, score: float) -> None:
         """Add a member, or move it to another score."""
         super().put(member, score)
-        heappush(self._falling, (-score, member))
-        if len(self._falling) > 2 * len(self) + _SLACK:
-            self._falling = [(-own, name) for name, own in self._scores.items()]
-            heapify(self._falling)
+        heappush(self._max_heap, (-score, member))
+        if len(self._max_heap) > 2 * len(self) + _SLACK:
+            self._max_heap = [(-score, name) for name, score in self._scores.items()]
+            heapify(self._max_heap)
 
     def largest(self) -> float | None:
         """The largest score."""
-        heap = self._falling
+        heap = self._max_heap
         while heap:
             negated, member = heap[0]
             if self._scores.get(member) == -negated:

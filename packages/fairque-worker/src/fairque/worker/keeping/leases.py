@@ -14,20 +14,20 @@ from fairque.worker.keeping.reclaimed import note_reclaimed
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 
-__all__ = ["LOOK_SECONDS", "SWEEP_SECONDS", "Heart"]
+__all__ = ["LIMITS_CHECK_SECONDS", "SWEEP_SECONDS", "Heartbeat"]
 
 #: Seconds between two sweeps by any worker: lost tasks are found at most this long after their lease has ended.
 SWEEP_SECONDS = 2.0
 
 #: Seconds between two checks whether the server has lost the limits of the configuration.
-LOOK_SECONDS = 10.0
+LIMITS_CHECK_SECONDS = 10.0
 
 _BATCH = 500
 #: How many tasks the warning about a late heartbeat names.
 _NAMED = 20
 
 
-class Heart:
+class Heartbeat:
     """Sends heartbeats until it is stopped.
 
     Args:
@@ -59,9 +59,9 @@ class Heart:
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
     def _make_all_due(self) -> None:
-        self._answered = self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
+        self._answered = self._next_beat = self._next_sweep = self._next_check = clock.monotonic()
         # Processor time of the process at the last heartbeat.
-        self._used = time.process_time()
+        self._cpu_seconds_at_beat = time.process_time()
 
     @property
     def silence(self) -> float:
@@ -86,12 +86,12 @@ class Heart:
             if late >= self._heartbeat:
                 self._warn_late(late)
             self.beat()
-            self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
+            self._next_beat, self._cpu_seconds_at_beat = clock.monotonic() + self._heartbeat, time.process_time()
         if clock.monotonic() >= self._next_sweep:
             self._next_sweep = clock.monotonic() + self._sweep()
-        if clock.monotonic() >= self._next_look:
-            self._next_look = clock.monotonic() + LOOK_SECONDS
-            self._look()
+        if clock.monotonic() >= self._next_check:
+            self._next_check = clock.monotonic() + LIMITS_CHECK_SECONDS
+            self._check_limits()
         self.service.rest(max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic()))
 
     def beat(self) -> None:
@@ -102,7 +102,7 @@ class Heart:
 
     def _warn_late(self, late: float) -> None:
         """Log which tasks ran while this thread did not."""
-        used = time.process_time() - self._used
+        used = time.process_time() - self._cpu_seconds_at_beat
         held_up = 'a task kept the interpreter to itself: give such tasks isolation="process"'
         jobs = list(self._jobs())
         now = clock.monotonic()
@@ -134,7 +134,7 @@ class Heart:
                 # The task may just have ended by itself; then the request has no effect.
                 job.request_stop(StopReason.LEASE_LOST)
 
-    def _look(self) -> None:
+    def _check_limits(self) -> None:
         """Check whether the server has lost the limits of the configuration."""
         try:
             self._consumer.limits.look()

@@ -15,7 +15,7 @@ from fairque.protocol.model.tracebacks import ErrorText, error_text
 from fairque.protocol.service.log import configured_log
 from fairque.worker.attempt import late_error, us_since
 from fairque.worker.handling.inputs import Read
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted
+from fairque.worker.jobs import Ending, Failure, Job, Postponed, Success, Unstarted
 from fairque.worker.processes.channel import packed
 from fairque.worker.processes.process import Child, ChildDied, Recipe
 
@@ -241,7 +241,7 @@ class Children:
 
     def _ending(self, job: Job, frame: Mapping[str, Any], ran_us: int) -> Ending:
         if frame["kind"] == "unstarted":
-            return GivenBack(job, str(frame["why"])[:500], float(frame["pause_seconds"]))
+            return Postponed(job, str(frame["why"])[:500], float(frame["pause_seconds"]))
         if frame["kind"] == "done":
             result, xcom = (frame[name].encode(errors="surrogateescape") for name in ("result", "xcom"))
             if self._recipe is not None and len(result) > self._recipe.result_limit:

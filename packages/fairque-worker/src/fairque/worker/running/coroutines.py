@@ -11,9 +11,9 @@ from fairque.protocol.model.context import TaskContext, context_here, set_curren
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task
 from fairque.worker.attempt import drop, late_error
-from fairque.worker.jobs import GivenBack, Job
+from fairque.worker.jobs import Job, Postponed
 from fairque.worker.running.attempts import Attempts
-from fairque.worker.running.loop import Attempt
+from fairque.worker.running.loop import CoroutineAttempt
 from fairque.worker.running.loops import Loops
 from fairque.worker.running.places import Places
 from fairque.worker.running.threads import Slot
@@ -69,11 +69,11 @@ class Coroutines:
             attempt.loop.call(attempt.begin)
         except (RuntimeError, OSError, MemoryError) as error:
             drop(awaitable)
-            self._give_back(job, error)
+            self._postpone(job, error)
             return
         job.stop.when_given(attempt.cancel)
 
-    def enforce(self, job: Job, attempt: Attempt) -> bool:
+    def enforce(self, job: Job, attempt: CoroutineAttempt) -> bool:
         """End an attempt whose limit is over; return whether it has to be left behind.
 
         The first time it is canceled, and may clean up for a while.
@@ -93,13 +93,13 @@ class Coroutines:
         return True
 
     def _begin_group(self, jobs: Sequence[Job]) -> None:
-        begun: list[Attempt] = []
+        begun: list[CoroutineAttempt] = []
         for job in jobs:
             try:
                 attempt = self._prepare(job)
             except (RuntimeError, OSError, MemoryError) as error:
                 self._places.add(job)
-                self._give_back(job, error)
+                self._postpone(job, error)
                 continue
             self._places.add(job, attempt)
             begun.append(attempt)
@@ -111,18 +111,18 @@ class Coroutines:
                 try:
                     attempt.begin()
                 except Exception as error:  # noqa: BLE001 - the others begin anyway
-                    self._give_back(attempt.job, error)
+                    self._postpone(attempt.job, error)
 
         try:
             begun[0].loop.call(begin)
         except RuntimeError as error:
             for attempt in begun:
-                self._give_back(attempt.job, error)
+                self._postpone(attempt.job, error)
             return
         for attempt in begun:
             attempt.job.stop.when_given(attempt.cancel)
 
-    def _prepare(self, job: Job) -> Attempt:
+    def _prepare(self, job: Job) -> CoroutineAttempt:
         task = job.task
         if task is None:
             raise RuntimeError("the task of the job is not decoded")
@@ -136,10 +136,10 @@ class Coroutines:
             raise LeaseLost(job.granted.task_id)
         return self._attempts.handler.handle(task, context)
 
-    def _attempt(self, job: Job, create: Callable[[], Any], context: Context) -> Attempt:
-        return Attempt(self._loops.current(), job, create, self._on_end, context)
+    def _attempt(self, job: Job, create: Callable[[], Any], context: Context) -> CoroutineAttempt:
+        return CoroutineAttempt(self._loops.current(), job, create, self._on_end, context)
 
-    def _on_end(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+    def _on_end(self, attempt: CoroutineAttempt, value: Any, error: BaseException | None) -> None:
         job, started = attempt.job, attempt.started
         calls_continue = attempt.loop.to_thread_pool.note_end(context_here())
         if attempt.overdue:
@@ -151,5 +151,5 @@ class Coroutines:
         if calls_continue:
             self._on_calls_continue()
 
-    def _give_back(self, job: Job, error: BaseException) -> None:
-        self._attempts.end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
+    def _postpone(self, job: Job, error: BaseException) -> None:
+        self._attempts.end(Postponed(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))

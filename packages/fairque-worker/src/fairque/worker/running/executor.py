@@ -19,7 +19,7 @@ from fairque.worker.attempt import Later, late_error
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import Kind, TaskHandler, kind_of
 from fairque.worker.handling.inputs import Inputs, task_of
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Unstarted
+from fairque.worker.jobs import Ending, Failure, Job, Postponed, Unstarted
 from fairque.worker.log import log
 from fairque.worker.processes.children import Child, Children
 from fairque.worker.running.alarm import Alarm
@@ -27,7 +27,7 @@ from fairque.worker.running.attempts import Attempts
 from fairque.worker.running.coroutines import Coroutines
 from fairque.worker.running.in_children import InChildren
 from fairque.worker.running.lane import Lanes
-from fairque.worker.running.loop import Attempt
+from fairque.worker.running.loop import CoroutineAttempt
 from fairque.worker.running.loops import Loops
 from fairque.worker.running.places import Places
 from fairque.worker.running.short_functions import ShortFunctions
@@ -103,7 +103,7 @@ class Executor:
         # Tasks that this worker already holds get a thread even beyond the limit.
         self._threads = Threads(threads, max_abandoned + threads)
         # Attempts that were given up; only the watch uses it.
-        self._abandoned: list[Slot | Attempt] = []
+        self._abandoned: list[Slot | CoroutineAttempt] = []
         self._loops = Loops(on_death, shared=shared)
         self._places = Places()
         self._short_functions = ShortFunctions()
@@ -152,7 +152,7 @@ class Executor:
         return sum(not place.ended for place in self._abandoned) + self._loops.count_abandoned(self._cancel_timeout)
 
     def submit_all(self, jobs: Iterable[Job]) -> None:
-        """Run jobs, each where it costs least; if there can be no thread, they end as `GivenBack`.
+        """Run jobs, each where it costs least; if there can be no thread, they end as `Postponed`.
 
         One thread calls this, `watch` and `note_endings`.
         """
@@ -195,7 +195,7 @@ class Executor:
 
     def _submit(self, job: Job) -> None:
         if not self._threads.grow():
-            self._attempts.end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, starts_nothing=True))
+            self._attempts.end(Postponed(job, self._threads.shortage, _PAUSE_SECONDS, starts_nothing=True))
             return
         if self._threads.shortage:
             # Fewer threads than slots: earlier jobs may take forever, and other workers may have free threads.
@@ -252,14 +252,14 @@ class Executor:
         ``cancel_timeout``; a child process is killed.
         """
         job.limit = math.inf
-        held, place = self._places.take_thread(job)
+        held, place = self._places.close_unless_moved(job)
         if held and place is None:
             why = self._threads.shortage or "all threads are busy"
-            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, starts_nothing=True))
+            self._on_end(Postponed(job, why, _PAUSE_SECONDS, starts_nothing=True))
         elif isinstance(place, Slot):
             self._threads.replace(place)
             self._abandon(job, place, "a thread cannot be interrupted, so it continues, and its result is ignored")
-        elif isinstance(place, Attempt):
+        elif isinstance(place, CoroutineAttempt):
             if self._coroutines.enforce(job, place):
                 self._abandon(job, place, "it was canceled, but continues, and its result is ignored")
         elif place is not None:
@@ -274,7 +274,7 @@ class Executor:
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
         """Return where a job runs or what it waits for, and the stack of a coroutine."""
         place = self._places.get(job)
-        if isinstance(place, Attempt):
+        if isinstance(place, CoroutineAttempt):
             return "event loop", place.stack()
         if isinstance(place, Child):
             return f"process {place.pid}", []
@@ -288,7 +288,7 @@ class Executor:
         """Let the threads end when they are free, kill the children, and cancel the coroutines; safe to call twice.
 
         Args:
-            seconds: How long to wait for hooks, and for tasks that were given back but do not end.
+            seconds: How long to wait for hooks, and for tasks that were released but do not end.
 
         Returns:
             Whether all threads have ended.
@@ -330,7 +330,7 @@ class Executor:
                 slot.given_up = True
         except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
             self._attempts.end(
-                GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS)
+                Postponed(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS)
             )
 
     def _run_attempt(self, job: Job, slot: Slot, started: float) -> Ending | Later:
@@ -339,7 +339,7 @@ class Executor:
         try:
             ending = self._handle(job, slot, started)
         except Unstarted as unstarted:
-            ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
+            ending = Postponed(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
             end_if_copy(pid, error)
             ending = self._attempts.raised(job, error, started)
@@ -372,7 +372,7 @@ class Executor:
         job.waited_us = max(0.0, clock.monotonic() - began - computed) * 1_000_000
         return value
 
-    def _abandon(self, job: Job, place: Slot | Attempt, end: str) -> None:
+    def _abandon(self, job: Job, place: Slot | CoroutineAttempt, end: str) -> None:
         """Report the timeout of an attempt that cannot be ended."""
         job.request_stop(StopReason.TIMEOUT)
         self._abandoned = [other for other in self._abandoned if not other.ended]

@@ -34,7 +34,7 @@ class Lane:
         announce: Tells that there are new endings, or that the queue is empty.
         recover: Makes sure that all tasks still run after an exception that was thrown into the thread.
         put: Runs work in another thread.
-        most: How many endings are announced together.
+        max_unannounced: How many endings are announced together.
 
     Attributes:
         begun: How many tasks it has begun.
@@ -50,31 +50,31 @@ class Lane:
         recover: Callable[[], None],
         put: Callable[[Callable[[Slot], None]], None],
         *,
-        most: int,
+        max_unannounced: int,
     ) -> None:
         self._queue = short
         self._attempt = attempt
         self._announce = announce
         self._recover = recover
         self._put = put
-        self._most = most
+        self._max_unannounced = max_unannounced
         self.begun = 0
         self.current: Job | None = None
         self.retired = False
         # Holds one element while no thread is in the lane. Whoever takes it starts one, or stays.
-        self._vacant: deque[None] = deque([None], maxlen=1)
+        self._entry_token: deque[None] = deque([None], maxlen=1)
         self._unannounced = 0
         self._announced_at = 0.0
 
     @property
     def vacant(self) -> bool:
         """Whether no thread is in the lane."""
-        return bool(self._vacant)
+        return bool(self._entry_token)
 
     def enter(self) -> bool:
         """Take the right to send a thread into the lane; return whether it was there."""
         try:
-            self._vacant.popleft()
+            self._entry_token.popleft()
         except IndexError:
             return False
         return True
@@ -110,7 +110,7 @@ class Lane:
         self.current = None
         slot.restore()
         self._unannounced += 1
-        if self._unannounced >= self._most or clock.monotonic() - self._announced_at >= _ANNOUNCE_SECONDS:
+        if self._unannounced >= self._max_unannounced or clock.monotonic() - self._announced_at >= _ANNOUNCE_SECONDS:
             self._announce_endings()
         return True
 
@@ -127,13 +127,13 @@ class Lane:
     def _stay_or_leave(self) -> bool:
         """Leave the lane, since the queue is empty, unless a task has been added in the meantime."""
         self._announce_endings()
-        self._vacant.append(None)
+        self._entry_token.append(None)
         return bool(self._queue) and self.enter()
 
     def _pass_on(self) -> None:
         """Leave the lane to another thread, since this one was replaced."""
         self._announce_endings()
-        self._vacant.append(None)
+        self._entry_token.append(None)
         if self._queue and self.enter():
             self._put(self.run)
 
@@ -152,7 +152,7 @@ class Lanes:
         attempt: As of `Lane`.
         announce: As of `Lane`.
         recover: As of `Lane`.
-        most: As of `Lane`.
+        max_unannounced: As of `Lane`.
         run_alone: Runs a task in a thread of its own.
         on_long: Called with a task that held up others.
     """
@@ -163,7 +163,7 @@ class Lanes:
         attempt: Callable[[Job, Slot], None],
         announce: Callable[[], None],
         recover: Callable[[], None],
-        most: int,
+        max_unannounced: int,
         *,
         run_alone: Callable[[Job], None],
         on_long: Callable[[Job], None],
@@ -172,7 +172,7 @@ class Lanes:
         self._attempt = attempt
         self._announce = announce
         self._recover = recover
-        self._most = most
+        self._max_unannounced = max_unannounced
         self._run_alone = run_alone
         self._on_long = on_long
         self._queue: deque[Job] = deque()
@@ -238,7 +238,7 @@ class Lanes:
                     self._run_alone(job)
                 return
             parts = self._queue, self._attempt, self._announce, self._recover, self._threads.put
-            self._lane = Lane(*parts, most=self._most)
+            self._lane = Lane(*parts, max_unannounced=self._max_unannounced)
             self._seen, self._seen_at = 0, clock.monotonic()
         if self._lane.enter():
             self._seen, self._seen_at = self._lane.begun, clock.monotonic()

@@ -20,7 +20,7 @@ from fairque.worker.jobs import Job
 from fairque.worker.running.thread_state import ThreadState
 from fairque.worker.running.to_thread import ToThreadPool
 
-__all__ = ["Attempt", "Loop"]
+__all__ = ["CoroutineAttempt", "Loop"]
 
 #: Methods that would change the loop for all tasks on it. `stop` is not among them: the loop continues at once.
 _CHANGES_FOR_ALL = (
@@ -197,7 +197,7 @@ class Loop:
             self._on_death(self._thread.name, death)
 
 
-class Attempt:
+class CoroutineAttempt:
     """A coroutine on a loop, which any thread may cancel.
 
     Args:
@@ -222,7 +222,7 @@ class Attempt:
         loop: Loop,
         job: Job,
         create: Callable[[], Any],
-        on_end: "Callable[[Attempt, Any, BaseException | None], None]",
+        on_end: "Callable[[CoroutineAttempt, Any, BaseException | None], None]",
         context: Context,
     ) -> None:
         self.loop = loop

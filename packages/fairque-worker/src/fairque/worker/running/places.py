@@ -6,13 +6,13 @@ from typing import TypeAlias
 
 from fairque.worker.jobs import Job
 from fairque.worker.processes.children import Child
-from fairque.worker.running.loop import Attempt
+from fairque.worker.running.loop import CoroutineAttempt
 from fairque.worker.running.threads import Slot
 
 __all__ = ["Place", "Places"]
 
 #: None: it waits for a thread.
-Place: TypeAlias = Slot | Attempt | Child | None
+Place: TypeAlias = Slot | CoroutineAttempt | Child | None
 
 
 class Places:
@@ -48,7 +48,7 @@ class Places:
         """Close an attempt; only the first caller gets True, and reports the ending."""
         return self._places.pop(job, job) is not job
 
-    def take_thread(self, job: Job) -> tuple[bool, Place]:
+    def close_unless_moved(self, job: Job) -> tuple[bool, Place]:
         """Close an attempt that waits or that a thread runs.
 
         Returns:

@@ -6,7 +6,7 @@ from prometheus_client import make_wsgi_app
 from fairque.protocol.config import RedisSection
 from fairque.protocol.service.web import Web
 from fairque.worker.keeping.deadlines import Watch
-from fairque.worker.keeping.leases import Heart
+from fairque.worker.keeping.leases import Heartbeat
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phases
 from fairque.worker.settings import WorkerSettings
@@ -36,7 +36,7 @@ class Probes:
     settings: WorkerSettings
     phases: Phases
     courier: Courier
-    heart: Heart
+    heart: Heartbeat
     watch: Watch
     metrics: Metrics
 

@@ -20,10 +20,10 @@ from fairque.worker.taking.book import Book
 from fairque.worker.taking.bursts import log_end_of_burst
 from fairque.worker.taking.doorbell import Doorbell
 from fairque.worker.taking.exchange import Exchange
-from fairque.worker.taking.giving_back import give_back_granted, give_back_running
 from fairque.worker.taking.outbox import Outbox
+from fairque.worker.taking.releasing import release_granted, release_running
 from fairque.worker.taking.reporter import Reporter
-from fairque.worker.taking.turn import Action, View, next_action
+from fairque.worker.taking.turn import Action, CourierState, next_action
 
 __all__ = ["Courier"]
 
@@ -48,7 +48,7 @@ class Courier:
         burst: Whether to drain as soon as nothing is runnable.
         on_idle: Called when no task is held and none will be taken.
         on_death: Called when the thread ends without being stopped.
-        linger_seconds: How long tasks that are given back may clean up in child processes.
+        linger_seconds: How long tasks that are released may clean up in child processes.
 
     Attributes:
         book: The tasks that are held.
@@ -189,10 +189,10 @@ class Courier:
         else:
             self._sleep(math.inf)
 
-    def _view(self) -> View:
+    def _view(self) -> CourierState:
         exchange = self._exchange
         trip, outlook = exchange.trip, exchange.outlook
-        return View(
+        return CourierState(
             takes=self._takes(),
             burst=self._burst,
             endings=len(exchange.endings),
@@ -216,7 +216,7 @@ class Courier:
         """Start the tasks that a pop returned."""
         note_reclaimed(popped.reclaimed, self._metrics)
         if not self._phases.takes:
-            self._give_back(popped)
+            self._release(popped)
             return
         jobs = [Job(granted, Lease(held_until)) for granted in popped.tasks if not self.book.holds(granted)]
         self._metrics.taken(len(jobs))
@@ -247,7 +247,7 @@ class Courier:
         return True
 
     def _wind_up(self) -> None:
-        """Receive the answer under way, report the endings, and give back the tasks that still run."""
+        """Receive the answer under way, report the endings, and release the tasks that still run."""
         exchange = self._exchange
         with suppress(FairqueError):
             exchange.interrupt()
@@ -257,7 +257,7 @@ class Courier:
                 exchange.receive()
         with suppress(FairqueError):
             if exchange.outlook.answer_lost:
-                self._give_back(self._consumer.pop(1))
+                self._release(self._consumer.pop(1))
         exchange.gather()
         while exchange.endings:
             try:
@@ -268,11 +268,11 @@ class Courier:
             exchange.gather()
         jobs = [job for job in self.book.snapshot() if all(ending.job is not job for ending in exchange.endings)]
         self.book.clear()
-        give_back_running(self._consumer, self._executor, jobs, self._linger_seconds)
+        release_running(self._consumer, self._executor, jobs, self._linger_seconds)
 
-    def _give_back(self, popped: Popped) -> None:
+    def _release(self, popped: Popped) -> None:
         self._exchange.outdate()
-        give_back_granted(self._consumer, popped)
+        release_granted(self._consumer, popped)
 
     def _note_idle(self) -> None:
         if self._phases.note_idle():

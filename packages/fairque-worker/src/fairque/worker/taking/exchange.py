@@ -7,7 +7,7 @@ from fairque.protocol.calls.pop import MAX_POP_TASKS, Popped
 from fairque.protocol.errors import FairqueError, ProtocolError
 from fairque.protocol.runners.wait import WaitLine
 from fairque.worker.consumer import Consumer
-from fairque.worker.jobs import Ending, Failure, GivenBack
+from fairque.worker.jobs import Ending, Failure, Postponed
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.taking.book import Book
@@ -106,7 +106,7 @@ class Exchange:
             return
         self._on_ended(endings)
         for ending in endings:
-            # Tasks that were given back or lost are not reported.
+            # Tasks that were released or lost are not reported.
             if ending.job in self._book:
                 self._note_ending(ending)
             else:
@@ -267,7 +267,7 @@ class Exchange:
             self.outlook.expects_tasks = True
         else:
             self.endings.append(ending)
-            if isinstance(ending, GivenBack) and ending.starts_nothing:
+            if isinstance(ending, Postponed) and ending.starts_nothing:
                 self.outlook.starts_nothing_until = clock.monotonic() + ending.pause_seconds
                 self.outlook.expects_tasks = True
 
@@ -295,7 +295,7 @@ class Exchange:
         """Forget tasks whose endings were reported."""
         for ending in endings:
             self._book.forget(ending.job)
-            if isinstance(ending, GivenBack) and not ending.starts_nothing:
+            if isinstance(ending, Postponed) and not ending.starts_nothing:
                 # From now on: on the server, the pause has begun earlier.
                 until = clock.monotonic() + ending.pause_seconds
                 self.outlook.postponed_until = max(self.outlook.postponed_until, until)

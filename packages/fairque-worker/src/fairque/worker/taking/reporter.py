@@ -23,7 +23,7 @@ from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer, Request
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import TaskHandler, hooked
-from fairque.worker.jobs import Ending, Failure, GivenBack, Success, drop_user_objects
+from fairque.worker.jobs import Ending, Failure, Postponed, Success, drop_user_objects
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.processes.process import ChildDied
@@ -38,7 +38,7 @@ _PLAIN = (Retry, Snooze, Cancel, UnknownFunction, OutputMissing, TaskTimeout, Ch
 
 
 @frozen
-class _Judged:
+class _JudgedFailure:
     failure: Failure
     decision: Decision
 
@@ -51,7 +51,7 @@ class Report:
         endings: The endings, in the order in which they came.
         successes: Those that succeeded.
         judged: Those that failed.
-        given_back: Those of tasks that could not be started.
+        postponed: Those of tasks that could not be started.
         request: The calls.
         answers: The answers, once they have arrived.
         decoded: Whether they are decoded.
@@ -60,8 +60,8 @@ class Report:
 
     endings: Sequence[Ending]
     successes: list[Success]
-    judged: list[_Judged]
-    given_back: list[GivenBack]
+    judged: list[_JudgedFailure]
+    postponed: list[Postponed]
     request: Request
     answers: list[Any] = field(factory=list, init=False)
     decoded: bool = field(default=False, init=False)
@@ -157,8 +157,8 @@ class Reporter:
         finished, failed, popped = request.meaning(answers)
         self._note_successes(report.successes, finished)
         judged = report.judged
-        for back, answer in zip(report.given_back, failed[len(judged) :], strict=True):
-            self._note_given_back(back, answer)
+        for back, answer in zip(report.postponed, failed[len(judged) :], strict=True):
+            self._note_postponed(back, answer)
         for verdict, answer in zip(judged, failed[: len(judged)], strict=True):
             failure = verdict.failure
             if not self._accepted(failure, answer):
@@ -175,15 +175,15 @@ class Reporter:
 
     def _report(self, endings: Sequence[Ending], count: int) -> Report:
         successes = [ending for ending in endings if isinstance(ending, Success)]
-        judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
-        given_back = [ending for ending in endings if isinstance(ending, GivenBack)]
+        judged = [_JudgedFailure(ending, self._decide(ending)) for ending in endings if isinstance(ending, Failure)]
+        postponed = [ending for ending in endings if isinstance(ending, Postponed)]
         finished = []
         for success in successes:
             granted = success.job.granted
             finished.append(Finished(granted.task_id, granted.token, success.ran_us, success.result, success.xcom))
         request = self._consumer.request(
             finished,
-            [*(self._failed(failure) for failure in judged), *(self._postponed(back) for back in given_back)],
+            [*(self._failed(failure) for failure in judged), *(self._snoozed(back) for back in postponed)],
             count,
             [
                 Reported(ending.job.granted.task_id, ending.job.granted.token, progress)
@@ -191,7 +191,7 @@ class Reporter:
                 if (progress := ending.job.progress) is not None
             ],
         )
-        return Report(endings, successes, judged, given_back, request)
+        return Report(endings, successes, judged, postponed, request)
 
     def _ask(self, report: Report) -> None:
         report.answers, report.decoded, report.accepted = self._consumer.ask(report.request), True, True
@@ -218,22 +218,22 @@ class Reporter:
             self._call(partial(drop_user_objects, ending))
 
     @staticmethod
-    def _judge(failure: Failure) -> Decision:
+    def _decide(failure: Failure) -> Decision:
         decision = failure.decision
         if failure.job.canceled and (failure.canceled or not decision.final):
             return Decision("cancel", 0, "canceled while it ran")
         return decision
 
-    def _failed(self, judged: _Judged) -> Failed:
+    def _failed(self, judged: _JudgedFailure) -> Failed:
         failure, decision = judged.failure, judged.decision
         granted = failure.job.granted
         error = self._described(failure, failure.summary, decision.reason)
         return Failed(granted.task_id, granted.token, failure.ran_us, decision.verdict, decision.pause_ms, error)
 
-    def _postponed(self, back: GivenBack) -> Failed:
+    def _snoozed(self, back: Postponed) -> Failed:
         granted = back.job.granted
         # The text is for a task that was canceled in the meantime, and ends instead.
-        error = self._described(back, ErrorText("GivenBack", back.why, ""), "canceled before it began")
+        error = self._described(back, ErrorText("Postponed", back.why, ""), "canceled before it began")
         # A worker that cannot start anything takes nothing during the pause, but others may run the task at once.
         pause_ms = 0 if back.starts_nothing else round(back.pause_seconds * 1000)
         return Failed(granted.task_id, granted.token, 0, "snooze", pause_ms, error)
@@ -241,13 +241,13 @@ class Reporter:
     def _described(self, ending: Ending, error: ErrorText, reason: str) -> bytes:
         return describe_error(error, reason=reason, worker=self._consumer.worker, attempt=ending.job.granted.attempt)
 
-    def _note_given_back(self, back: GivenBack, answer: Ended) -> None:
+    def _note_postponed(self, back: Postponed, answer: Ended) -> None:
         if not self._accepted(back, answer):
             self._metrics.ended(back.job, "lost", 0)
             return
         self._metrics.ended(back.job, "canceled" if answer.state is TaskState.CANCELED else "snoozed", 0)
         log.warning(
-            "a task could not be started here: it is given back, and none of its retries is used up",
+            "a task could not be started here: it is postponed, and none of its retries is used up",
             task_id=back.job.granted.task_id,
             why=back.why,
             pause_seconds=round(back.pause_seconds, 3),
@@ -267,7 +267,7 @@ class Reporter:
         return False
 
     @staticmethod
-    def _log_failure(judged: _Judged, state: TaskState | None) -> None:
+    def _log_failure(judged: _JudgedFailure, state: TaskState | None) -> None:
         job, error, decision = judged.failure.job, judged.failure.summary, judged.decision
         values: dict[str, Any] = {"task_id": job.granted.task_id}
         if job.task is not None:

@@ -4,14 +4,14 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-__all__ = ["Action", "View", "burst_is_over", "count_to_report", "next_action"]
+__all__ = ["Action", "CourierState", "burst_is_over", "count_to_report", "next_action"]
 
 #: From so many endings on, half of them are reported first if little else is held.
-_MANY = 8
+_SPLIT_REPORTS_FROM = 8
 
 
 @frozen(kw_only=True)
-class View:
+class CourierState:
     """What a decision depends on.
 
     Attributes:
@@ -67,13 +67,13 @@ class Action(Enum):
     SLEEP = auto()
 
 
-def next_action(view: View) -> Action:
+def next_action(view: CourierState) -> Action:
     """Return what to do next."""
     if view.in_flight:
         # Whatever ends in the meantime goes with the next request.
         return Action.SLEEP
     if view.waiting:
-        return _beside_a_wait(view)
+        return _action_while_waiting(view)
     if not view.takes or view.free <= 0:
         return Action.REPORT if view.endings else Action.SLEEP
     if view.endings or view.expects_tasks:
@@ -89,7 +89,7 @@ def next_action(view: View) -> Action:
     return Action.FINISH if burst_is_over(view) else Action.SLEEP
 
 
-def _beside_a_wait(view: View) -> Action:
+def _action_while_waiting(view: CourierState) -> Action:
     # The wait uses the claim: if an answer were lost, a second pop could not be distinguished from it.
     if view.endings:
         return Action.REPORT
@@ -98,7 +98,7 @@ def _beside_a_wait(view: View) -> Action:
     return Action.INTERRUPT if useless and not view.interrupted else Action.SLEEP
 
 
-def burst_is_over(view: View) -> bool:
+def burst_is_over(view: CourierState) -> bool:
     """Whether nothing runnable is left, according to the server.
 
     That is the answer of a pop that the server ran after it had recorded the last ending of this worker, if nothing in
@@ -120,4 +120,4 @@ def count_to_report(endings: int, held: int) -> int:
         endings: How many tasks have ended.
         held: How many others are held.
     """
-    return endings if endings < _MANY or 2 * held >= endings else (endings + 1) // 2
+    return endings if endings < _SPLIT_REPORTS_FROM or 2 * held >= endings else (endings + 1) // 2

@@ -1,4 +1,4 @@
-"""Gives tasks back that this worker holds and will not run, or not to the end."""
+"""Releases tasks that this worker holds and will not run, or not to the end."""
 
 from collections.abc import Collection
 
@@ -10,16 +10,16 @@ from fairque.worker.jobs import Job
 from fairque.worker.log import log
 from fairque.worker.running.executor import Executor
 
-__all__ = ["give_back_granted", "give_back_running"]
+__all__ = ["release_granted", "release_running"]
 
 
-def give_back_granted(consumer: Consumer, popped: Popped) -> None:
-    """Give back what a pop has granted, since nothing is started here now."""
-    consumer.give_back([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])
+def release_granted(consumer: Consumer, popped: Popped) -> None:
+    """Release what a pop has granted, since nothing is started here now."""
+    consumer.release([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])
 
 
-def give_back_running(consumer: Consumer, executor: Executor, jobs: Collection[Job], linger_seconds: float) -> None:
-    """Give back tasks that still run; each is asked to stop.
+def release_running(consumer: Consumer, executor: Executor, jobs: Collection[Job], linger_seconds: float) -> None:
+    """Release tasks that still run; each is asked to stop.
 
     Args:
         consumer: The queue.
@@ -29,9 +29,9 @@ def give_back_running(consumer: Consumer, executor: Executor, jobs: Collection[J
     """
     if not jobs:
         return
-    log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
+    log.warning("releasing tasks that still run", tasks=[job.granted.task_id for job in jobs])
     for job in jobs:
         job.request_stop(StopReason.WORKER_STOPS)
     # Before others can get them, while their leases are still renewed: as processes can be killed, none runs twice.
     executor.end_in_children(jobs, linger_seconds)
-    consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
+    consumer.release([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])

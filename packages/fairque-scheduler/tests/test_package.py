@@ -1,4 +1,4 @@
-"""The frame of the package: imported beside its siblings, it needs only the client of them, and knows its version."""
+"""The package: imported beside its siblings, it needs only the client of them, and knows its version."""
 
 import re
 import subprocess

@@ -12,7 +12,7 @@ def nothing() -> None:
     """The shortest task."""
 
 
-def found(bench: Any) -> int:
+def count_findings(bench: Any) -> int:
     return sum(verify(bench.runner, bench.keys, fix=True, result_ttl_ms=60_000, dead_ttl_ms=60_000).kinds.values())
 
 
@@ -39,5 +39,5 @@ def test_a_real_worker_leaves_no_findings(bench: Any) -> None:
     bench.start(sometimes, concurrency=4)
     bench.push_all([bench.task(sometimes, n, user=f"u{n % 7}", retries=0) for n in range(300)])
     while bench.stats().finished + bench.stats().failed < 300:
-        assert found(bench) == 0
-    assert found(bench) == 0
+        assert count_findings(bench) == 0
+    assert count_findings(bench) == 0

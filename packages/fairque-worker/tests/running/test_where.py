@@ -15,24 +15,24 @@ class LateChildren:
     impossible = ""
 
     def __init__(self) -> None:
-        self.asked, self.let = threading.Event(), threading.Event()
+        self.start_requested, self.released = threading.Event(), threading.Event()
 
     @contextmanager
     def lend(self) -> Iterator[Any]:
-        self.asked.set()
-        if self.let.wait(PATIENCE):
+        self.start_requested.set()
+        if self.released.wait(PATIENCE):
             raise Unstarted("none here", 1.0)
         yield
 
     def stop(self) -> None:
-        self.let.set()
+        self.released.set()
 
 
 def test_a_task_whose_child_process_still_starts_is_shown_as_waiting_for_it(make_bench: Callable[..., Any]) -> None:
     children = LateChildren()
     bench = make_bench(threads=1, children=children)
     job = bench.submit(print, isolation="process")
-    assert children.asked.wait(PATIENCE)
+    assert children.start_requested.wait(PATIENCE)
     assert bench.executor.where(job) == ("waits for a child process", [])
-    children.let.set()
+    children.released.set()
     bench.ending()
