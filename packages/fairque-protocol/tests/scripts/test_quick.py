@@ -214,7 +214,17 @@ POPS = st.tuples(
 )
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, *["release"] * 2, "again", "watch", "fail", "sweep", "cancel", "back"],
+    [
+        *["push", "pop", "finish"] * 3,
+        *["advance"] * 2,
+        *["release"] * 2,
+        "again",
+        "watch",
+        "fail",
+        "sweep",
+        "cancel",
+        "back",
+    ],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
@@ -222,7 +232,7 @@ STEPS = st.sampled_from(
             "push": TASKS,
             "pop": POPS,
             "advance": st.sampled_from([0, 1, 40, 700, 31_000, 61_000]),
-            "back": st.integers(1, 50),
+            "back": st.integers(-50, -1),
             "cancel": st.integers(1, 40),
         }.get(what, st.integers(1, 6)),
     )
@@ -246,10 +256,8 @@ def take(pair: Pair, what: str, value: Any) -> None:
         case "release" | "fail":
             pair.both(lambda queue, held: getattr(queue, what)(*held[:value]) if held else None)
             pair.both(lambda _, held: held.__delitem__(slice(0, value)))
-        case "advance":
+        case "advance" | "back":
             pair.both(lambda queue, _: queue.advance(value))
-        case "back":
-            pair.both(lambda queue, _: queue.advance(-value))
         case "cancel":
             pair.cancel(value)
         case "sweep":
