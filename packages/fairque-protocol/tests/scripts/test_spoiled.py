@@ -92,6 +92,8 @@ def busy(queue: "Bench") -> None:
     queue.pop(6)
     # Something is queued whatever the rings are, and somebody has a debt.
     queue.fill("zoe", 3)
+    for user in ("ann", "zoe"):
+        queue.fill(user, 2, priority=Priority.LOW)
     queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
     writes = [
