@@ -10,7 +10,7 @@
   Returns {1, more, wait_ms, reclaimed, ended, id, message, token, attempt, failures, solo, pushed_at, heritage, ...},
     eight places per task, at most 4 MiB, but at least one task if there is one;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
-    wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
+    wait_ms is 0 then, else the time until the next delayed task, retry, rate or lease end, -1 if there is none;
     reclaimed lists the tasks that were reclaimed, see reclaim.lua;
     ended is the answer of finish for the attempts in ARGV, if any: {1, state}, {2, state}, {-1, state}, {-2, ''}
     | {-5, what} | {-6, schema}
@@ -107,13 +107,12 @@ for _ = 1, turns do
 end
 describe(reply, tasks)
 if #tasks > 0 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
+g.next_at = 0 -- an idle worker waits for what is due first, not for a bound that may be too early
 save()
 
-local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))
-if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
+if g.next_at == 0 or g.fresh_n > 0 or call("EXISTS", P .. "ready") > 0 then
   wake()
-elseif soonest_ms > now_ms then
-  reply[2] = 0
+elseif g.next_at > now_ms then
+  reply[2], reply[3] = 0, g.next_at == TOP and -1 or g.next_at - now_ms
 end
-reply[3] = soonest_ms == math.huge and -1 or math.max(0, soonest_ms - now_ms)
 return reply

@@ -1,5 +1,7 @@
 -- quick_endings: ends attempts of tasks without dependents and stored values; a part of quick paths. `head` is how many
--- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`.
+-- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`. With `next_at` 0 the
+-- dependents of other tasks are to be notified.
+if next_at == 0 then break end
 if (#ARGV - head) % 5 ~= 0 or #ARGV > head + 5 * 100 or not string.find(ttl, "^%d+$") or #ttl > 15 then break end
 local ids, number, listeners, usual = {}, 0, 0, true
 for first = head + 1, #ARGV, 5 do
@@ -62,14 +64,20 @@ for place, text in ipairs(users) do
   if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
 end
-if not usual or read("LLEN", P .. "pending") ~= 0 then break end
-local held = read("ZRANGEBYSCORE", P .. "held", "-inf", string.format("%d", now_ms), "LIMIT", 0, 1)
-local old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
-if held.err or held[1] or old.err then break end
+if not usual then break end
+local old = {}
+if kept_at <= now_ms then
+  local held = read("ZRANGE", P .. "held", "0", "0", "WITHSCORES")
+  old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
+  if held.err or old.err or tonumber(held[2] or 2 ^ 53) <= now_ms then break end
+  local left = read("ZRANGE", P .. "kept", #old, #old, "WITHSCORES")
+  kept_at = math.min(2 ^ 53, tonumber(held[2] or 2 ^ 53), tonumber(left[2] or 2 ^ 53))
+end
 
 codes = {1}
 local values, kept, format = {}, {}, string.format
 local forget_at = format("%d", now_ms + tonumber(ttl))
+kept_at = math.min(kept_at, now_ms + tonumber(ttl))
 for place = 1, number do
   local first, r = head + 5 * place - 4, tasks[place]
   local u, id, spent = records[places[r.user]], ARGV[first], r.charged
@@ -114,6 +122,7 @@ for place, u in ipairs(records) do
   local user, debt = owners[place], u.lane == 0 and u.S > V
   local joined = u.S ~= u.before and (u.lane % SORTED == 2 and ready or debt and owe)
   if joined then joined[#joined + 1], joined[#joined + 2] = u.S, user end
+  if joined == owe then owe_min = math.min(owe_min, u.S) end
   if u.lane == 0 and not debt then paid[#paid + 1] = user end
   if u.lane == 0 and not debt and u.inf == 0 then leave[#leave + 1] = user else
     stay[#stay + 1], stay[#stay + 2] = user, struct.pack(USER, u.S, u.served, u.since, u.ewma, u.inf, u.lane)

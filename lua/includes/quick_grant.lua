@@ -60,6 +60,7 @@ local leases, lease_end = {}, format("%d", now_ms + lease_ms)
 for place, id in ipairs(ids) do leases[2 * place - 1], leases[2 * place] = lease_end, id end
 local kept, gone = {}, {fresh = {}, ready = {}, owe = paid, users = {}}
 local come = {ready = {}, owe = {}}
+owe_min = least_debt
 for _, k in ipairs(met) do
   local name, S, lane = names[k], tags[k], lanes[k]
   local other = others[k]
@@ -71,6 +72,7 @@ for _, k in ipairs(met) do
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
+  if joined == come.owe then owe_min = math.min(owe_min, S) end
   kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
     .. struct.pack("<I4B", infs[k], lane + (other and other[other.first] and SORTED or 0))
 end
@@ -85,17 +87,20 @@ for index, list in pairs(come) do
   if list[1] then call("ZADD", P .. index, unpack(list)) end
 end
 if number > 0 then
-  soonest = math.min(soonest, now_ms + lease_ms)
+  next_at = math.min(next_at, now_ms + lease_ms)
   call("HSET", P .. "u", unpack(kept))
   call("HSET", P .. "a", unpack(starts))
   call("ZADD", P .. "running", unpack(leases))
   call("SET", claim_key, claim .. "\n" .. table.concat(ids, "\n"), "PX", ARGV[4])
 end
 queued, pop_at = math.max(0, queued - number), now_ms
-if first_fresh <= new or first <= last
-  or ((more or new == wanted) and call("EXISTS", P .. "ready", P .. "fresh") > 0) then
+fresh_n = (new < wanted and new or fresh_n) - #gone.fresh
+if fresh_n > 0 or first <= last or (more and call("EXISTS", P .. "ready") > 0) then
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
 else
-  reply[2] = 0
+  -- An idle worker waits for what is due first: the bound may be too early.
+  local running = call("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
+  local delayed = call("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")
+  next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53))
+  reply[2], reply[3] = 0, next_at == 2 ^ 53 and -1 or math.max(0, next_at - now_ms)
 end
-reply[3] = soonest == math.huge and -1 or soonest - now_ms

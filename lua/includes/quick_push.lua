@@ -12,7 +12,7 @@ repeat
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
 --- @include "quick_begin"
-  if meta[5] and meta[5] ~= "0" then break end
+  if queue_flags % 8 >= 4 then break end
 
   -- Each task is plain and new.
   local keys, ids, seen_ids, lists, owners, total, plain = {}, {}, {}, {}, {}, 0, true
@@ -45,11 +45,8 @@ repeat
   for _, user in ipairs(owners) do
     if call("RPUSH", P .. "n:" .. user, unpack(lists[user])) == #lists[user] then alone[#alone + 1] = user end
   end
-  local texts, fresh, burst = {}, 0, counted and 8 or 1000000
-  if alone[1] then
-    texts, fresh = read("HMGET", P .. "u", unpack(alone)), read("ZCARD", P .. "fresh")
-    plain = not texts.err and type(fresh) == "number"
-  end
+  local texts, burst = alone[1] and read("HMGET", P .. "u", unpack(alone)) or {}, counted and 8 or 1000000
+  plain = not texts.err
   for place, user in ipairs(plain and alone or {}) do
     local text = texts[place]
     local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
@@ -62,7 +59,7 @@ repeat
       if not plain then break end
     end
     if lane == 0 then
-      if fresh == 0 then
+      if fresh_n == 0 then
         -- With nobody fresh a second one would have to look at the ring to which the first has gone.
         plain = #comers == 0
         local head = read("ZRANGE", P .. "ready", 0, 0, "WITHSCORES")
@@ -75,7 +72,7 @@ repeat
       end
       local comes_fresh = inf == 0 and S <= V + burst
       S = math.max(S, V)
-      if comes_fresh then aseq, fresh = aseq + 1, fresh + 1 end
+      if comes_fresh then aseq, fresh_n = aseq + 1, fresh_n + 1 end
       comers[#comers + 1] = {
         user, comes_fresh and "fresh" or "ready", comes_fresh and string.format("%d", aseq) or S, text,
         struct.pack(USER, S, served, since, ewma, inf, comes_fresh and 1 or 2),

@@ -119,7 +119,7 @@ def test_the_user_record(busy: "Bench", held_back: "Bench", perforated: "Bench")
 
 
 def test_the_scheduler_record(busy: "Bench") -> None:
-    assert busy.snapshot("g")["g"].keys() == listed("Scheduler record")
+    assert busy.globals().keys() == listed("Scheduler record")
 
 
 def test_the_meta_record(busy: "Bench") -> None:

@@ -338,8 +338,14 @@ def test_a_field_of_a_hash(copy: Copy, field: str) -> None:
 
 
 #: Values that are not errors in the scheduler record, by field and value.
-FINE_GLOBALS = {("V", "a fraction"), ("est0", "a fraction")}
-GLOBALS = ("V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift")
+FINE_GLOBALS = {
+    *((field, "a fraction") for field in ("V", "est0", "next_at", "owe_min", "kept_at")),
+    ("owe_min", "less than nothing"),
+}
+GLOBALS = (
+    *("V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift"),
+    *("next_at", "owe_min", "fresh_n", "kept_at"),
+)
 DOUBLES = {"NaN": math.nan, "infinity": math.inf, "less than nothing": -5, "a huge float": 1e308, "a fraction": 1.5}
 
 
@@ -352,6 +358,24 @@ def test_a_value_of_the_scheduler_record(copy: Copy, field: str) -> None:
 
         what = f"{field} is {name}"
         every_task_ends(check(copy, spoil, what, found=(field, name) not in FINE_GLOBALS), what)
+
+
+#: Values that a script could have written, and that are wrong here.
+WRONG = {"next_at": 2**53, "owe_min": 2**53, "kept_at": 2**53, "fresh_n": 50}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_wrong_value_of_the_scheduler_record(copy: Copy, field: str) -> None:
+    def spoil(queue: "Bench") -> None:
+        queue.amend_globals(**{field: WRONG[field]})
+
+    every_task_ends(check(copy, spoil, f"{field} is wrong", found=True), f"{field} is wrong")
+
+
+@pytest.mark.parametrize("flags", [0, 8, 255])
+def test_flags_that_do_not_follow_from_the_settings(copy: Copy, flags: int) -> None:
+    queue = check(copy, lambda queue: queue.amend_globals(flags=flags), f"flags are {flags}", found=True)
+    every_task_ends(queue, f"flags are {flags}")
 
 
 @pytest.mark.parametrize(

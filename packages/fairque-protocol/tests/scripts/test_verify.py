@@ -358,6 +358,18 @@ class Damage:
         self.queue.amend_globals(queued=7)
         return "counter", "queued"
 
+    def a_bound_above_the_first_lease(self) -> tuple[str, str]:
+        self.queue.amend_globals(next_at=2**53)
+        return "counter", "next_at"
+
+    def flags_of_other_settings(self) -> tuple[str, str]:
+        self.queue.amend_globals(flags=0)
+        return "setting", "g flags"
+
+    def needs_that_are_no_words(self) -> tuple[str, str]:
+        self.client.hset(self.queue.keys.meta, "needs", "1,2")
+        return "setting", "meta needs"
+
     def a_counter_that_is_no_number(self) -> tuple[str, str]:
         self.client.hset(f"{self.prefix}counts", "failed", "many")
         return "counter", "failed"

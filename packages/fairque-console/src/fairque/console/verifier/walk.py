@@ -40,6 +40,8 @@ _SCHEDULES = 200
 # Users whose running tasks are counted: many, since each call counts all running tasks of the queue.
 _COUNTING = 10_000
 
+#: Settings with which every other script refuses the queue.
+_UNREADABLE = ("meta", "meta schema", "meta needs")
 _INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
 _OF_SCHEDULES = (b"schedules", b"due")
@@ -104,9 +106,7 @@ class _Walk:
     def settings(self) -> bool:
         """Check the settings of the queue; return whether the rest can be checked."""
         self.run(verify_settings(self._keys, fix=self._fix))
-        unreadable = [
-            finding for finding in self.report.found if finding.name in ("meta", "meta schema") and not finding.fixed
-        ]
+        unreadable = [finding for finding in self.report.found if finding.name in _UNREADABLE and not finding.fixed]
         if unreadable:
             what = "everything else, since the settings of the queue cannot be read"
             self.report.add([Finding("unseen", "", what, fixed=False)])
