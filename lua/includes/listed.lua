@@ -18,7 +18,8 @@ local function listed_before(key, time)
   local low, high = 0, call("LLEN", key)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    local last, at = middle - 1, nil
+    local at
+    local last = middle - 1
     repeat
       last = last + 1
       at = entered_at(call("LINDEX", key, last) or "\n")

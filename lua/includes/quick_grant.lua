@@ -9,16 +9,16 @@ if not plain then break end
 -- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
 local keys, bytes = {}, 0
 for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
-local bodies, known, seen = {}, {}, {}
+local bodies, known, given = {}, {}, {}
 if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
 if known.err then break end
 local answer, starts, first_token = {1, 1, 0, {}, codes}, {}, format("%d", now) .. ":" .. claim
 for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
   -- A list may have been changed by hand: no task is given twice.
-  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not seen[ids[place]]
+  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not given[ids[place]]
   if not plain then break end
-  seen[ids[place]] = true
+  given[ids[place]] = true
   local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
   score = score or pushed_at - 120000000

@@ -82,8 +82,8 @@ def expand(name: str, folder: Traversable) -> str:
     """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
 
     After every `_LEVEL` of them the rest is wrapped in a function, which is called at once. Constants that are numbers
-    are replaced by them, so that they are no outer variables. Functions and constants to which nothing refers are left
-    out: a script creates them again in each call.
+    are replaced by them, so that they do not count as outer variables. Functions and constants to which nothing refers
+    are left out: a script creates them again in each call.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.
@@ -132,7 +132,6 @@ def _with_numbers(lines: Iterable[str]) -> list[str]:
     for line in lines:
         if found := _NUMBER.match(line):
             numbers[found[1]] = found[2]
-            replaced.append(line)
         else:
             replaced.append(_NAME.sub(lambda name: numbers.get(name[0], name[0]), line))
     return replaced
