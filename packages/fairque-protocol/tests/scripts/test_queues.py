@@ -88,9 +88,9 @@ def test_tasks_come_in_the_order_of_one_sorted_set(new_queue: "Callable[[], Benc
             case "push":
                 tasks = [queue.task("ann", priority=Priority(priority)) for priority in value]
                 queue.push(*tasks)
-                for task in tasks:
+                for task, priority in zip(tasks, value, strict=True):
                     last = max(queue.now_us, last + 1)
-                    waiting[task.task_id] = (last - BOOST_US * (int(task.priority) - 1), task.task_id)
+                    waiting[task.task_id] = (last - BOOST_US * (priority - 1), task.task_id)
             case "advance":
                 queue.advance(value)
             case "pop":
