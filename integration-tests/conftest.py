@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,12 @@ class Project:
         """Release the tasks that wait for this file."""
         (self.folder / name).touch()
 
-    def begin(self, *args: str, environ: dict[str, str] | None = None) -> Process:
-        """Start a worker, by default for the module ``tasks``."""
+    def begin(self, *args: str, environ: dict[str, str] | None = None, python: Sequence[str] = ()) -> Process:
+        """Start a worker, by default for the module ``tasks``, with some options of the interpreter."""
         log = self.folder / f"stderr-{len(self._processes)}"
         with log.open("wb") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "fairque.worker", *(args or ("tasks",))],
+                [sys.executable, *python, "-m", "fairque.worker", *(args or ("tasks",))],
                 cwd=self.folder,
                 env={**os.environ, **self.environ, **(environ or {})},
                 stdout=subprocess.PIPE,

@@ -26,8 +26,12 @@ count("settings", 1)
 save_counts()
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
+  counted = mode == "count"
   g.V, g.aseq, g.bs, g.cg, g.est0 = 0, 0, 0, 0, 1000 -- averages and tags are in the old unit
-  save_globals()
 end
-if changes_backlog then call("HSET", KEYS[1], "backlog", most) end
+if changes_backlog then
+  call("HSET", KEYS[1], "backlog", most)
+  backlog = number_at(2)
+end
+save_globals()
 return {1}

@@ -60,6 +60,7 @@ end
 if changed == 0 then return {1, 0} end
 create()
 call("HSET", KEYS[1], "limits", "1")
+limited = true
 count("settings", 1)
 defaults = nil -- this call may have changed them
 for id, w in pairs(weights) do

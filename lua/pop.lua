@@ -11,7 +11,7 @@
     at least one task if there is one; fence is that of all attempts, which are the first of their tasks, unless `again`
     says otherwise: if it is not empty, it is packed as task_format says;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
-    wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
+    wait_ms is 0 then, else the time until the next delayed task, retry, rate or lease end, -1 if there is none;
     reclaimed lists the tasks that were reclaimed, see reclaim.lua;
     ended is the answer of finish for the attempts in ARGV, if any: {1, state}, {2, state}, {-1, state}, {-2, ''}
     | {-5, what} | {-6, schema}
@@ -21,9 +21,7 @@
 local ended -- the answer about attempts that the quick path has ended
 --- @include "quick_pop"
 --- @include "begin"
---- @include "arguments"
 --- @include "counts"
---- @include "wake"
 --- @include "batch"
 --- @include "task"
 --- @include "describe"
@@ -32,7 +30,9 @@ local ended -- the answer about attempts that the quick path has ended
 --- @include "sync"
 --- @include "read_ahead"
 --- @include "enter"
+--- @include "wake"
 --- @include "commit"
+--- @include "arguments"
 --- @include "conclude"
 --- @include "grant"
 --- @include "free_dependents"
@@ -105,13 +105,12 @@ for _ = 1, turns do
   put_among_heads(u)
 end
 if #claimed > 1 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
+g.next_at = 0 -- an idle worker waits for what is due first, not for a bound that may be too early
 save()
 
-local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))
-if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
+if g.next_at == 0 or g.fresh_n > 0 or call("EXISTS", P .. "ready") > 0 then
   wake()
-elseif soonest_ms > now_ms then
-  reply[2] = 0
+elseif g.next_at > now_ms then
+  reply[2], reply[3] = 0, g.next_at == TOP and -1 or g.next_at - now_ms
 end
-reply[3] = soonest_ms == math.huge and -1 or math.max(0, soonest_ms - now_ms)
 return reply

@@ -55,6 +55,7 @@ if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = ma
 local collected = collect(LIMIT)
 lower_tags()
 local forgotten, unfinished = trim(LIMIT)
+doubt_bounds()
 commit()
 -- Without users virtual time starts over, so that tags stay small.
 if g.V + g.aseq > 0 and call("EXISTS", P .. "users") == 0 then

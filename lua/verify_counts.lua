@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
---[[ verify_counts: checks that the counters of the queue are numbers, and that `queued` is correct.
+--[[ verify_counts: checks that the counters of the queue are numbers, that `queued` is correct, and that nothing is
+  below the bounds in the scheduler record.
   KEYS[1] meta
   ARGV[1] fix: 1 fixes the findings, 0 only reports them
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
@@ -7,6 +8,9 @@
 --- @include "arguments"
 --- @include "found"
 --- @include "counters"
+--- @include "user_record"
+--- @include "waiting_of"
+--- @include "bounds"
 local COUNTED = 10000 -- most users whose queues are counted in one step
 
 local refused = begin()
@@ -25,17 +29,37 @@ for place, name in ipairs(COUNTERS) do
     repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end
 end
+
+local wrong = false -- whether the scheduler record is
+local function correct(name, value, fits)
+  if fits then return end
+  found("counter", name, "it says " .. exact(g[name]) .. ", and it should be " .. exact(value), fix)
+  g[name], wrong = value, fix
+end
+
+local function look_at_bound(name, value) correct(name, value, g[name] <= value) end
+
+look_at_bound("next_at", true_next_at())
+look_at_bound("owe_min", true_owe_min())
+look_at_bound("kept_at", true_kept_at())
+local fresh_n = call("ZCARD", P .. "fresh")
+correct("fresh_n", fresh_n, g.fresh_n == fresh_n)
+if not g.critical and call("EXISTS", P .. "critical") == 1 then
+  found("counter", "critical", "there are users with CRITICAL tasks, and the scheduler record does not say so", fix)
+  g.critical, wrong = true, fix
+end
 if call("ZCARD", P .. "users") > COUNTED then
+  if wrong then save_globals() end
   found("unseen", "counts", "too many users have work for their tasks to be counted", false)
   return all_found()
 end
 local waiting = 0
-for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
-  waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
+local ids = call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)
+read_users(ids)
+for _, id in ipairs(ids) do
+  local queued, critical = waiting_of(id, user_record(id))
+  waiting = waiting + queued + critical
 end
-if g.queued ~= waiting then
-  found("counter", "queued", "it says " .. int(g.queued) .. ", and there are " .. int(waiting), fix)
-  g.queued = waiting
-  if fix then save_globals() end
-end
+correct("queued", waiting, g.queued == waiting)
+if wrong then save_globals() end
 return all_found()

@@ -18,8 +18,8 @@
 --- @include "look_at_limits"
 local TYPES = {
   meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", a = "hash", r = "string", x = "string",
-  p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
-  c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
+  p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "list",
+  z = "zset", c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
   lock = "hash", w = "zset", d = "list", pending = "list", wake = "list", interrupt = "list",
@@ -68,7 +68,7 @@ local look = {
     local entry = (state == "FINISHED" and "F" or "X") .. id
     if notification_pending(entry) then return end
     found("dependents", id, "it has ended, and its dependents would never be notified", fix)
-    if fix then call("RPUSH", P .. "pending", entry) end
+    if fix then await_notice(entry) end
   end,
   dedup = function(name, hash)
     if call("PTTL", P .. name) ~= -1 then return end
@@ -85,6 +85,7 @@ local look = {
   cfg = look_at_limits,
 }
 
+local next_at, kept_at = g.next_at, g.kept_at
 for first = 2, #ARGV do
   local name = ARGV[first]
   local kind, id = string.match(name, "^([a-z]+):?(.*)$")
@@ -102,4 +103,5 @@ end
 write_tasks()
 send_batches()
 save_counts()
+if g.next_at < next_at or g.kept_at < kept_at then save_globals() end
 return all_found()

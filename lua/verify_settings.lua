@@ -22,11 +22,20 @@ if schema and not whole(schema) then
   if not fix then return all_found() end
   call("HSET", KEYS[1], "schema", "1")
 end
+local words = call("HGET", KEYS[1], "needs")
+if words and not string.find(words, "^[%l_ ]+$") then
+  found("setting", "meta needs", "it cannot be '" .. string.sub(words, 1, 40) .. "'", fix)
+  if not fix then return all_found() end
+  call("HDEL", KEYS[1], "needs")
+end
 local refused = begin()
 if refused then return refused end
 
 -- In their order in the scheduler record.
-local GLOBAL_NAMES = {"bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk"}
+local GLOBAL_NAMES = {
+  "flags", "bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk", "next_at",
+  "owe_min", "fresh_n", "kept_at",
+}
 
 local function mode(text) return text == "time" or text == "count" end
 local function flag(text) return text == "1" end
@@ -48,7 +57,14 @@ for name, fields in pairs(LOOK) do
     end
   end
 end
+if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
+  found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
+  if fix then call("HSET", KEYS[1], "limits", "1") end
+end
+if fix then limited = call("HGET", KEYS[1], "limits") end
+
 local before = #findings
+g.flags = flags()
 if unreadable_globals then found("setting", "g", "the scheduler record cannot be read", fix) end
 local stored = not unreadable_globals and call("GET", P .. "g")
 local values = stored and {struct.unpack(GLOBALS, stored)} or {}
@@ -57,8 +73,4 @@ for place, name in ipairs(GLOBAL_NAMES) do
   if value and value ~= g[name] then found("setting", "g " .. name, "it cannot be " .. value, fix) end
 end
 if fix and #findings > before then save_globals() end
-if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
-  found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
-  if fix then call("HSET", KEYS[1], "limits", "1") end
-end
 return all_found()

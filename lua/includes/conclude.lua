@@ -20,7 +20,7 @@ local function conclude(t, state, blob, ttl_ms, xcom)
   if r.kids or r.xcom then r.keep = ttl_ms end
   add_to(r.keep and "held" or "kept", now_ms + ttl_ms, t.id)
   if r.dedup and call("GET", P .. "dedup:" .. r.dedup) == t.id then call("DEL", P .. "dedup:" .. r.dedup) end
-  if r.kids then call("RPUSH", P .. "pending", (state == "FINISHED" and "F" or "X") .. t.id) end
+  if r.kids then await_notice((state == "FINISHED" and "F" or "X") .. t.id) end
   if r.watch then announce(t, state, blob) end
   count(string.lower(state), 1)
   return state

@@ -1,5 +1,7 @@
 -- quick_endings: ends attempts of tasks without dependents and stored values; a part of quick paths. `head` is how many
--- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`.
+-- arguments precede those of the tasks, `ttl` the retention time. It puts the codes into `codes`. With `next_at` 0 the
+-- dependents of other tasks are to be notified.
+if next_at == 0 then break end
 if (#ARGV - head) % 5 ~= 0 or #ARGV > head + 5 * 100 or not string.find(ttl, "^%d+$") or #ttl > 15 then break end
 local ids, number, listeners, usual = {}, 0, 0, true
 for first = head + 1, #ARGV, 5 do
@@ -58,18 +60,24 @@ for place, text in ipairs(users) do
   if not text or #text ~= USER_SIZE then usual = false break end
   local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
   usual = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
-    and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
+    and ewma >= 0 and ewma < 2 ^ 53 and (lane <= 2 or lane == SORTED + 1 or lane == SORTED + 2)
   if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
 end
-if not usual or read("LLEN", P .. "pending") ~= 0 then break end
-local held = read("ZRANGEBYSCORE", P .. "held", "-inf", string.format("%d", now_ms), "LIMIT", 0, 1)
-local old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
-if held.err or held[1] or old.err then break end
+if not usual then break end
+local old = {}
+if kept_at <= now_ms then
+  local held = read("ZRANGE", P .. "held", "0", "0", "WITHSCORES")
+  old = read("ZRANGEBYSCORE", P .. "kept", "-inf", string.format("%d", now_ms), "LIMIT", 0, 2 * number)
+  if held.err or old.err or tonumber(held[2] or 2 ^ 53) <= now_ms then break end
+  local left = read("ZRANGE", P .. "kept", #old, #old, "WITHSCORES")
+  kept_at = math.min(2 ^ 53, tonumber(held[2] or 2 ^ 53), tonumber(left[2] or 2 ^ 53))
+end
 
 codes = {1}
 local values, kept, format = {}, {}, string.format
 local forget_at = format("%d", now_ms + tonumber(ttl))
+kept_at = math.min(kept_at, now_ms + tonumber(ttl))
 for place = 1, number do
   local first, r = head + 5 * place - 4, tasks[place]
   local u, id, spent = records[places[r.user]], ARGV[first], r.charged
@@ -112,8 +120,9 @@ call("MSET", unpack(values))
 local stay, leave, paid, ready, owe = {}, {}, {}, {}, {}
 for place, u in ipairs(records) do
   local user, debt = owners[place], u.lane == 0 and u.S > V
-  local joined = u.S ~= u.before and (u.lane == 2 and ready or debt and owe)
+  local joined = u.S ~= u.before and (u.lane % SORTED == 2 and ready or debt and owe)
   if joined then joined[#joined + 1], joined[#joined + 2] = u.S, user end
+  if joined == owe then owe_min = math.min(owe_min, u.S) end
   if u.lane == 0 and not debt then paid[#paid + 1] = user end
   if u.lane == 0 and not debt and u.inf == 0 then leave[#leave + 1] = user else
     stay[#stay + 1], stay[#stay + 2] = user, struct.pack(USER, u.S, u.served, u.since, u.ewma, u.inf, u.lane)

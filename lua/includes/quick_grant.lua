@@ -9,17 +9,21 @@ if not plain then break end
 -- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
 local keys, bytes = {}, 0
 for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
-local bodies, known = {}, {}
+local bodies, known, given = {}, {}, {}
 if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
 if known.err then break end
 local answer, starts, first_token = {1, 1, 0, {}, codes, now}, {}, format("%d", now) .. ":" .. claim
 for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
-  plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
+  -- A list may have been changed by hand: no task is given twice.
+  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not given[ids[place]]
   if not plain then break end
+  given[ids[place]] = true
   local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
-  plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
+  score = score or pushed_at - 120000000
+  plain = score > -TOP and score < TOP
+  plain = plain and kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
     and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
   if not plain then break end
   local token, again, flags, attempt, fails, lost, settled = first_token, "", 0, 0, 0, 0, ""
@@ -57,15 +61,21 @@ local leases, lease_end = {}, format("%d", now_ms + lease_ms)
 for place, id in ipairs(ids) do leases[2 * place - 1], leases[2 * place] = lease_end, id end
 local kept, gone = {}, {fresh = {}, ready = {}, owe = paid, users = {}}
 local come = {ready = {}, owe = {}}
+owe_min = least_debt
 for _, k in ipairs(met) do
   local name, S, lane = names[k], tags[k], lanes[k]
-  call("ZREMRANGEBYRANK", P .. "n:" .. name, "0", format("%d", (nexts[k] - 3) / 2))
+  local other = others[k]
+  if nexts[k] > 1 then call("LTRIM", P .. "n:" .. name, format("%d", nexts[k] - 1), "-1") end
+  if other and other.first > 1 then
+    call("ZREMRANGEBYRANK", P .. "z:" .. name, "0", format("%d", (other.first - 3) / 2))
+  end
   local left = k <= new and gone.fresh or lane == 0 and gone.ready
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
+  if joined == come.owe then owe_min = math.min(owe_min, S) end
   kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
-    .. struct.pack("<I4B", infs[k], lane)
+    .. struct.pack("<I4B", infs[k], lane + (other and other[other.first] and SORTED or 0))
 end
 for place = who + 1, #names do
   if infs[place] == 0 then gone.users[#gone.users + 1] = names[place] end
@@ -78,17 +88,20 @@ for index, list in pairs(come) do
   if list[1] then call("ZADD", P .. index, unpack(list)) end
 end
 if number > 0 then
-  soonest = math.min(soonest, now_ms + lease_ms)
+  next_at = math.min(next_at, now_ms + lease_ms)
   call("HSET", P .. "u", unpack(kept))
   call("HSET", P .. "a", unpack(starts))
   call("ZADD", P .. "running", unpack(leases))
   call("SET", claim_key, claim .. "\n" .. table.concat(ids, "\n"), "PX", ARGV[4])
 end
 queued, pop_at = math.max(0, queued - number), now_ms
-if first_fresh <= new or first <= last
-  or ((more or new == wanted) and call("EXISTS", P .. "ready", P .. "fresh") > 0) then
+fresh_n = (new < wanted and new or fresh_n) - #gone.fresh
+if fresh_n > 0 or first <= last or (more and call("EXISTS", P .. "ready") > 0) then
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
 else
-  reply[2] = 0
+  -- An idle worker waits for what is due first: the bound may be too early.
+  local running = call("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
+  local delayed = call("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")
+  next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53))
+  reply[2], reply[3] = 0, next_at == 2 ^ 53 and -1 or math.max(0, next_at - now_ms)
 end
-reply[3] = soonest == math.huge and -1 or soonest - now_ms

@@ -18,12 +18,15 @@ repeat
   local claim_key = P .. "claim:" .. worker
   local before = read("GET", claim_key)
   if before and (before.err or string.sub(before, 1, #claim + 1) == claim .. "\n") then break end
+  if next_at <= now_ms then
+    local running = read("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
+    local delayed = read("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")
+    if running.err or delayed.err or read("EXISTS", P .. "timers", P .. "pending") ~= 0 then break end
+    next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53))
+    if next_at <= now_ms then break end
+  end
   local head, ttl, codes = 7, ARGV[6], {1}
   if #ARGV > head then
-    -- What is due may give work to a user that the endings would let go.
-    local until_now = string.format("%d", now_ms)
-    local due = {read("ZCOUNT", P .. "running", "-inf", until_now), read("ZCOUNT", P .. "delayed", "-inf", until_now)}
-    if due[1] ~= 0 or due[2] ~= 0 then break end
 --- @include "quick_endings"
     ended = codes
   end

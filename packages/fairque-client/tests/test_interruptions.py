@@ -1,16 +1,18 @@
 """Pushes and waits continue whatever interrupts one: an exception of a signal, its handler, or a canceled task."""
 
 import asyncio
+import ctypes
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from fairque.client import AsyncTaskQueue, Task, TaskQueue, waiting
+from fairque.client import AsyncTaskQueue, FairqueError, Task, TaskQueue, waiting
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
 from fairque.testing.internal import PATIENCE, eventually
 
@@ -55,6 +57,47 @@ async def test_waits_hear_of_endings_after_all_tasks_of_the_loop_were_canceled(
             await asyncio.to_thread(eventually, lambda seen=before: async_spy.scripts.count("watch") > seen)
             await handle.cancel()
             await wait
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_waits_of_threads_hear_of_endings_after_the_thread_that_listens_was_ended(
+    queue: TaskQueue, spy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_RENEW_SECONDS", 10 * PATIENCE)
+    handles = queue.push_many([task() for _ in range(3)])
+    before = set(threading.enumerate())
+    ends = queue.as_completed(handles[:2])
+    handles[0].cancel()
+    assert next(ends).task_id == handles[0].task_id
+    (listener,) = set(threading.enumerate()) - before
+    # It arrives with the next message, which is lost.
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(listener.ident or 0), ctypes.py_object(SystemExit))
+    with ThreadPoolExecutor() as pool:
+        wait = pool.submit(next, ends)
+        handles[1].cancel()
+        assert wait.result(PATIENCE).task_id == handles[1].task_id
+        seen = spy.scripts.count("watch")
+        other = pool.submit(handles[2].wait)
+        eventually(lambda: spy.scripts.count("watch") > seen)
+        handles[2].cancel()
+        other.result(PATIENCE)
+
+
+def test_a_wait_for_which_no_thread_can_be_started_says_so_and_leaves_no_connection_behind(
+    queue: TaskQueue, server: Any, fairque_queue_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    handle = queue.push(task())
+    channels = server.pubsub_channels(f"*{fairque_queue_name}*")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(FairqueError, match="nothing can be waited for: can't start new thread"):
+            handle.result(PATIENCE)
+    eventually(lambda: server.pubsub_channels(f"*{fairque_queue_name}*") == channels)
+    handle.cancel()
+    assert handle.wait(PATIENCE)
 
 
 def test_another_thread_leads_after_an_exception_before_the_leader_could_hand_over(

@@ -33,6 +33,7 @@ VALUES: dict[str, Any] = {
     "message": "what happened",
     "modules": ["m"],
     "name": "m:f",
+    "needs": "groups",
     "temporary": False,
     "problems": ["one", "two"],
     "queue": "default",

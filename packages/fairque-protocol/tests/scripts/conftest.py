@@ -134,10 +134,11 @@ class Bench(QueueBench):
         return taken
 
     def snapshot(self, *kinds: str) -> dict[str, Any]:
-        """All data of the queue except the clock, by the part of the key after the prefix.
+        """All data of the queue except the clock and hints, by the part of the key after the prefix.
 
         Of a task: its record at ``t:``, its message at ``m:``, its result at ``r:``, wherever they are stored; and the
-        tasks with a record in ``a``, sorted.
+        tasks with a record in ``a``, sorted. Of a user: all tasks in its queue with their places at ``n:``, and those
+        beside its list also at ``z:``.
 
         Args:
             kinds: Include only keys with these beginnings.
@@ -158,8 +159,9 @@ class Bench(QueueBench):
         raw = dict(zip(suffixes, values, strict=True))
         found = _shown({suffix: _text(value) for suffix, value in raw.items()})
         if "g" in found and isinstance(raw["g"], bytes):
-            found["g"] = {name: f"{value:.17g}" for name, value in parse_globals(raw["g"]).items()}
+            found["g"] = _decisive(parse_globals(raw["g"]))
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
+        found.update(_queues(found))
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
@@ -180,11 +182,21 @@ class Bench(QueueBench):
 
     def new_globals(self, **values: float) -> dict[str, str]:
         """The scheduler record of a queue that was just created, as `snapshot` shows it, with other values."""
-        return {name: f"{value:.17g}" for name, value in {**parse_globals(None), "seen": self.now_us, **values}.items()}
+        return _decisive({**parse_globals(None), "seen": self.now_us, **values})
 
     def amend_globals(self, **values: float) -> None:
         """Change values of the scheduler record."""
         amend_globals(self.client, self.keys.prefix, **values)
+
+    def assert_bounds_hold(self) -> None:
+        """Nothing is below the bounds in the scheduler record, fresh users are counted, and CRITICAL ones noted."""
+        found, values = self.snapshot(), self.globals()
+        for name, indexes in _BOUNDS.items():
+            firsts = [found[index][0][1] / scale for index, scale in indexes.items() if index in found]
+            assert values[name] <= math.ceil(min(firsts, default=2**53)), (name, values, found)
+        assert values["next_at"] == 0 or "pending" not in found
+        assert values["fresh_n"] == len(found.get("fresh", []))
+        assert "critical" not in found or int(values["flags"]) & 8
 
     def drop(self) -> None:
         """Delete the queue."""
@@ -194,6 +206,19 @@ class Bench(QueueBench):
 
     def ttl_ms(self, suffix: str) -> int:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
+
+
+#: Of each bound in the scheduler record the indexes that it is a bound of, and how many of their units are one of its.
+_BOUNDS = {
+    "next_at": {"running": 1, "delayed": 1, "timers": 1_000},
+    "owe_min": {"owe": 1},
+    "kept_at": {"kept": 1, "held": 1},
+}
+
+
+def _decisive(values: dict[str, float]) -> dict[str, str]:
+    """The values of the scheduler record but hints, which depend on what a script has looked at."""
+    return {name: f"{value:.17g}" for name, value in values.items() if name not in {"flags", *_BOUNDS}}
 
 
 _AS_TEXT = """
@@ -283,6 +308,21 @@ def _shown(found: dict[str, Any]) -> dict[str, Any]:
         else:
             shown[suffix] = value
     return shown
+
+
+def _queues(found: dict[str, Any]) -> dict[str, Any]:
+    """The queue of each user in its order: its list, and the tasks beside it."""
+    queues = {}
+    for user in {suffix[2:] for suffix in found if suffix.startswith(("n:", "z:"))}:
+        listed, beside = found.get(f"n:{user}", []), found.get(f"z:{user}", [])
+        if isinstance(listed, list) and isinstance(beside, list):
+            places = [
+                (task_id, float(found.get(f"t:{task_id}", {}).get("pushed_at", 0)) - 120_000_000)
+                for task_id in listed
+                if not task_id.startswith("\n")
+            ]
+            queues[f"n:{user}"] = sorted([*places, *beside], key=lambda entry: (entry[1], entry[0]))
+    return {name: queue for name, queue in queues.items() if queue}
 
 
 def _parts(task_id: str, fields: list[str], message: str) -> dict[str, Any]:

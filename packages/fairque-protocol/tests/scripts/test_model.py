@@ -212,6 +212,8 @@ class Scheduler(RuleBasedStateMachine):
         if hasattr(self, "queue"):
             found = self.queue.snapshot()
             self._compare(found)
+            if found:
+                self.queue.assert_bounds_hold()
             self._count(found)
 
     def _compare(self, found: dict[str, Any]) -> None:

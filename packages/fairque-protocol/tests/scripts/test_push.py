@@ -11,7 +11,7 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import with_fields
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls, packed
+from fairque.testing.internal import calls, packed, set_schema
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -27,7 +27,7 @@ def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
     message = encode_task(task)
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1", "born": str(queue.now_us)},
-        "g": queue.new_globals(aseq=1, pushed=1, queued=1, clk=queue.now_us),
+        "g": queue.new_globals(aseq=1, pushed=1, queued=1, clk=queue.now_us, fresh_n=1),
         "fresh": [("ann", 1.0)],
         "n:ann": [("t1", queue.now_us - 120_000_000)],
         "users": [("ann", 0.0)],
@@ -209,7 +209,7 @@ class TestRefusals:
         assert queue.snapshot() == before
 
     def test_another_schema_is_refused(self, queue: "Bench") -> None:
-        queue.client.hset(queue.keys.meta, "schema", "2")
+        set_schema(queue.client, queue.keys.prefix, "2")
         before = queue.snapshot()
         with pytest.raises(SchemaMismatch, match="has schema 2"):
             queue.push()

@@ -13,7 +13,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
-from fairque.testing.internal import calls, stored_schedule
+from fairque.testing.internal import calls, set_schema, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -76,12 +76,24 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
 @pytest.mark.parametrize("name", script_names())
 def test_another_schema_is_refused_and_nothing_changed(queue: "Bench", name: str) -> None:
     queue.push()
-    queue.client.hset(queue.keys.meta, "schema", "7")
-    before = queue.snapshot()
+    set_schema(queue.client, queue.keys.prefix, "7")
+    before = queue.snapshot_raw()
     with pytest.raises(SchemaMismatch, match=r"has schema 7, .* supports 1: upgrade fairque-protocol") as caught:
         queue.run(every_call(queue.keys, queue)[name])
     assert (caught.value.queue, caught.value.found, caught.value.supported) == (queue.keys.name, "7", 1)
-    assert queue.snapshot() == before
+    assert queue.snapshot_raw() == before
+
+
+@pytest.mark.parametrize("name", script_names())
+def test_a_queue_that_needs_something_unknown_is_refused_and_nothing_changed(queue: "Bench", name: str) -> None:
+    """Whoever writes that into the settings also writes the flag that ends the quick paths."""
+    queue.push()
+    queue.client.hset(queue.keys.meta, "needs", "groups more")
+    queue.amend_globals(flags=17)
+    before = queue.snapshot_raw()
+    with pytest.raises(SchemaMismatch, match=r"needs 'groups', which this version of fairque does not know: upgrade"):
+        queue.run(every_call(queue.keys, queue)[name])
+    assert queue.snapshot_raw() == before
 
 
 def test_a_push_records_the_schema_and_keeps_the_other_settings(queue: "Bench") -> None:

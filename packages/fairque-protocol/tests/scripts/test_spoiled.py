@@ -92,6 +92,8 @@ def busy(queue: "Bench") -> None:
     queue.pop(6)
     # Something is queued whatever the rings are, and somebody has a debt.
     queue.fill("zoe", 3)
+    for user in ("ann", "zoe"):
+        queue.fill(user, 2, priority=Priority.LOW)
     queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
     writes = [
@@ -336,8 +338,14 @@ def test_a_field_of_a_hash(copy: Copy, field: str) -> None:
 
 
 #: Values that are not errors in the scheduler record, by field and value.
-FINE_GLOBALS = {("V", "a fraction"), ("est0", "a fraction")}
-GLOBALS = ("V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift")
+FINE_GLOBALS = {
+    *((field, "a fraction") for field in ("V", "est0", "next_at", "owe_min", "kept_at")),
+    ("owe_min", "less than nothing"),
+}
+GLOBALS = (
+    *("V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift"),
+    *("next_at", "owe_min", "fresh_n", "kept_at"),
+)
 DOUBLES = {"NaN": math.nan, "infinity": math.inf, "less than nothing": -5, "a huge float": 1e308, "a fraction": 1.5}
 
 
@@ -350,6 +358,24 @@ def test_a_value_of_the_scheduler_record(copy: Copy, field: str) -> None:
 
         what = f"{field} is {name}"
         every_task_ends(check(copy, spoil, what, found=(field, name) not in FINE_GLOBALS), what)
+
+
+#: Values that a script could have written, and that are wrong here.
+WRONG = {"next_at": 2**53, "owe_min": 2**53, "kept_at": 2**53, "fresh_n": 50}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_wrong_value_of_the_scheduler_record(copy: Copy, field: str) -> None:
+    def spoil(queue: "Bench") -> None:
+        queue.amend_globals(**{field: WRONG[field]})
+
+    every_task_ends(check(copy, spoil, f"{field} is wrong", found=True), f"{field} is wrong")
+
+
+@pytest.mark.parametrize("flags", [0, 8, 255])
+def test_flags_that_do_not_follow_from_the_settings(copy: Copy, flags: int) -> None:
+    queue = check(copy, lambda queue: queue.amend_globals(flags=flags), f"flags are {flags}", found=True)
+    every_task_ends(queue, f"flags are {flags}")
 
 
 @pytest.mark.parametrize(
@@ -397,7 +423,10 @@ def fields_of(kind: str) -> tuple[str, ...]:
             *("root_at", "due", "at", "kids", "instead", "xcom", "keep", "told", "last", "result"),
             "large",
         ),
-        "u": ("S", "inf", "lane", "borrows", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+        "u": (
+            *("S", "inf", "lane", "borrows", "sorted", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+            "tombstones",
+        ),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
             *("did", "content"),
@@ -517,7 +546,7 @@ def test_the_fields_of_records_are_those_of_the_specification() -> None:
 
 INDEXES = (
     *("ready", "fresh", "critical", "owe", "timers", "users", "configured", "running", "delayed", "deferred"),
-    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann", "w:parent"),
+    *("kept", "held", "dead", "schedules", "due", "z:ann", "z:zoe", "c:ann", "s:ann", "w:parent"),
 )
 
 
@@ -556,7 +585,7 @@ OTHER_TYPES: dict[str, Callable[[Any, str], Any]] = {
 }
 
 KINDS = (
-    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "z:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "schedule:", "schedules", "due", "lock"),
 )

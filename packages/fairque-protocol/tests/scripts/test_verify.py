@@ -103,7 +103,7 @@ class Damage:
 
     def a_queued_task_in_no_queue(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED, "bob")
-        self.client.zrem(f"{self.prefix}n:bob", task_id)
+        self.client.lrem(f"{self.prefix}n:bob", 0, task_id)
         self.client.zrem(f"{self.prefix}c:bob", task_id)
         return "nowhere", task_id
 
@@ -142,7 +142,7 @@ class Damage:
 
     def a_task_in_the_queue_of_another_user(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        self.client.zadd(f"{self.prefix}n:bob", {task_id: 1})
+        self.client.lpush(f"{self.prefix}n:bob", task_id)
         # The counter said the truth about the tasks, not about the places.
         return "place", task_id
 
@@ -357,6 +357,18 @@ class Damage:
     def a_counter_that_is_off(self) -> tuple[str, str]:
         self.queue.amend_globals(queued=7)
         return "counter", "queued"
+
+    def a_bound_above_the_first_lease(self) -> tuple[str, str]:
+        self.queue.amend_globals(next_at=2**53)
+        return "counter", "next_at"
+
+    def flags_of_other_settings(self) -> tuple[str, str]:
+        self.queue.amend_globals(flags=0)
+        return "setting", "g flags"
+
+    def needs_that_are_no_words(self) -> tuple[str, str]:
+        self.client.hset(self.queue.keys.meta, "needs", "1,2")
+        return "setting", "meta needs"
 
     def a_counter_that_is_no_number(self) -> tuple[str, str]:
         self.client.hset(f"{self.prefix}counts", "failed", "many")

@@ -45,6 +45,16 @@ def test_a_task_whose_process_died_is_retried(apart: Any) -> None:
     assert (apart.bench.info(task_id).failures, apart.bench.stats().expired) == (1, 0)
 
 
+def test_a_child_whose_thread_for_frames_died_ends_and_no_task_waits_for_an_answer(
+    apart: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    apart.start(concurrency=1)
+    error = apart.error("listens_no_more", apart.push("add", 1, 2))
+    assert error["error"].startswith("the child process of the task ended with exit code 1")
+    assert apart.result("add", 1, 2) == 3
+    assert "one of its threads died" in capfd.readouterr().err
+
+
 def test_a_child_that_died_while_idle_is_replaced_and_no_task_fails(apart: Any) -> None:
     apart.start(concurrency=1)
     first = apart.result("pid")

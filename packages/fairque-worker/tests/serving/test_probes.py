@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually, set_schema
 from fairque.worker import Cancel, Snooze, Worker
 from fairque.worker.cli import main
 
@@ -97,7 +97,7 @@ def test_a_worker_with_all_slots_taken_is_alive(bench: "Bench", monkeypatch: pyt
 
 def test_a_worker_whose_loop_crashed_is_not_alive(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
-    bench.client.hset(bench.keys.meta, "schema", "999")
+    set_schema(bench.client, bench.keys.prefix, "999")
     bench.client.lpush(bench.keys.wake, "1")
     dead = (503, "crashed: thread fairque-courier died\n")
     eventually(lambda: get(worker, "/livez") == dead, what="that the queue of another version ends it")

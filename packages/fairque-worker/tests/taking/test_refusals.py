@@ -16,7 +16,7 @@ from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually, set_schema
 from fairque.worker import StopReason, current_context, jobs
 
 REFUSED = "the queue refused an ending: it is dropped, and the task runs again when its lease ends"
@@ -145,7 +145,7 @@ def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_notifie
     thread.start()
     bench.push(inside)
     context = inside.context()
-    bench.client.hset(bench.keys.meta, "schema", "99")
+    set_schema(bench.client, bench.keys.prefix, "99")
     error = ended.get(timeout=PATIENCE)
     thread.join(PATIENCE)
     assert isinstance(error, SchemaMismatch)
@@ -164,7 +164,7 @@ def test_the_command_ends_with_4_when_the_queue_becomes_one_of_another_version_w
         try:
             task_id = bench.push("tasks_of_ever:endless")
             eventually(lambda: bench.state(task_id) is TaskState.STARTED, what="the begin of the task")
-            bench.client.hset(bench.keys.meta, "schema", "99")
+            set_schema(bench.client, bench.keys.prefix, "99")
             _, said = process.communicate(timeout=2 * PATIENCE)
         finally:
             process.kill()

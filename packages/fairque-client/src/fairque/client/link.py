@@ -179,6 +179,9 @@ class Link(LinkState):
     def _listen(self) -> str:
         with self._subscribing:
             self._check_open()
+            if self._subscription is not None and self._subscription.ended:
+                ended, self._subscription = self._subscription, None
+                ended.close()
             if self._subscription is None:
                 channel = self._new_channel()
                 self._subscription = self._runner.listen(channel, self._waiters.dispatch, self._waiters.wake_all)

@@ -27,6 +27,7 @@ from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.signals import ignore_until_fork
+from fairque.protocol.service.threads import BegunThread
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.handling.inputs import Inputs
 from fairque.worker.jobs import Ending, Job, Lease, Postponed, Success
@@ -101,8 +102,14 @@ class _Desk:
             except OSError as error:
                 raise FairqueError("the worker is gone") from error
 
-    def listen(self) -> None:
-        """Receive frames until the worker is gone."""
+    def serve(self) -> None:
+        """Receive frames until the worker is gone; the process ends if that fails."""
+        try:
+            self._listen()
+        except BaseException as error:  # noqa: BLE001 - such as a MemoryError: a task would wait forever for an answer
+            _die("fairque-child", error)
+
+    def _listen(self) -> None:
         while (frame := self.channel.receive()) is not None:
             if frame["kind"] == "ping":
                 self.channel.send({"kind": "pong"})
@@ -179,7 +186,7 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
 
 
 def _die(name: str, error: BaseException) -> None:
-    """End this process, since its main thread would wait forever for the ending of a coroutine."""
+    """End this process, since its main thread would wait forever: for the end of a coroutine, or for a frame."""
     with suppress(BaseException):
         log.error("a child process ends: one of its threads died", service_thread=name, error=error_text(error))
     os._exit(1)
@@ -213,7 +220,7 @@ def main(descriptor: int, parent: int) -> None:
     endings: SimpleQueue[Ending] = SimpleQueue()
     desk = _Desk(channel)
     # A task may report progress in a tight loop: the worker gets only the latest, a few times a second.
-    sender = ProgressSender(desk)
+    sender = ProgressSender(desk, _die)
     inputs = Inputs(partial(desk.read, ""), hello["input_limit"])
     executor = Executor(
         handler,
@@ -225,7 +232,7 @@ def main(descriptor: int, parent: int) -> None:
         on_death=_die,
         shared=False,
     )
-    threading.Thread(target=desk.listen, name="fairque-child", daemon=True).start()
+    BegunThread(desk.serve, "fairque-child").start()
     surroundings = Surroundings()
     channel.send({"kind": "ready"})
     while (job := desk.jobs.get()) is not None:

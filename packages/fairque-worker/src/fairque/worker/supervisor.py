@@ -16,6 +16,7 @@ from fairque.protocol import clock
 from fairque.protocol.service import exits
 from fairque.protocol.service.signals import Order
 from fairque.worker.log import log
+from fairque.worker.processes.interpreter import interpreter_options
 from fairque.worker.signals import SIGNALS
 
 __all__ = ["Supervisor"]
@@ -200,7 +201,7 @@ class Supervisor:
         which = f"{os.getpid()}:{place.number}{':again' if place.starts > 1 else ''}"
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "fairque.worker", "--supervised", which, *self._command],
+            [sys.executable, *interpreter_options(), "-m", "fairque.worker", "--supervised", which, *self._command],
             os.environ,
             # Out of reach of the terminal: its signals reach the workers once, through the supervisor.
             setpgroup=0,

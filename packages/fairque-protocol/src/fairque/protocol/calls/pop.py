@@ -63,7 +63,8 @@ class Popped:
     Attributes:
         tasks: At most the requested number, and at most 4 MiB; at least one if there is one.
         more: Whether another pop may find more at once: a runnable task, or a bounded step that is not complete.
-        wait_ms: Milliseconds until the next delay, retry, rate or lease ends; None if nothing waits for a time.
+        wait_ms: Milliseconds until the next delay, retry, rate or lease ends, 0 if there is more at once; None if
+            nothing waits for a time.
         reclaimed: Tasks of lost workers that were reclaimed meanwhile, at most 2.
         ended: The answers for the attempts that the call ended.
     """

@@ -40,19 +40,25 @@ class SchemaMismatch(ServerError):
         queue: The name of the queue.
         found: Schema number in the queue's meta record.
         supported: Schema number of this package.
+        needs: What the queue uses that this package does not know; empty if only the schema differs.
     """
 
-    def __init__(self, queue: str, found: str, supported: int) -> None:
+    def __init__(self, queue: str, found: str, supported: int, needs: str = "") -> None:
         self.queue = queue
         self.found = found
         self.supported = supported
-        older = found.isdigit() and int(found) < supported
+        self.needs = needs
+        if needs:
+            found_here = f"needs {needs!r}, which this version of fairque does not know"
+        else:
+            found_here = f"has schema {found}, this fairque-protocol supports {supported}"
+        older = not needs and found.isdigit() and int(found) < supported
         advice = (
             "upgrade the processes that still write the old schema, then drain the queue"
             if older
             else "upgrade fairque-protocol here"
         )
-        super().__init__(f"queue {queue!r} has schema {found}, this fairque-protocol supports {supported}: {advice}")
+        super().__init__(f"queue {queue!r} {found_here}: {advice}")
 
 
 class ProtocolError(ServerError):

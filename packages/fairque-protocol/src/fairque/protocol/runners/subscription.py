@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import RedisError
 
 from fairque.protocol.config import RedisSection
+from fairque.protocol.errors import FairqueError
 from fairque.protocol.forks import inherits
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence
 from fairque.protocol.runners.probe_address import probe_if_unclear
@@ -40,8 +41,17 @@ class Subscription:
         self._pubsub = self._subscribed()
         self._inherited = False
         inherits(self)
-        self._thread = threading.Thread(target=self._listen, name="fairque-listener", daemon=True)
-        self._thread.start()
+        #: Whether it no longer listens, since something like SystemExit has ended its thread.
+        self.ended = False
+        self._thread = threading.Thread(target=self._serve, name="fairque-listener", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._pubsub.close()
+            raise FairqueError(
+                f"nothing can be waited for: {error}. Raise the limit of threads or of memory, or wait before the "
+                "program ends"
+            ) from error
 
     def start_over(self) -> None:
         """Note that this is the copy in a forked child, which does not listen: the connection belongs to the parent."""
@@ -74,6 +84,14 @@ class Subscription:
                 time.sleep(attempts.pause_seconds(error, found))
             else:
                 return pubsub
+
+    def _serve(self) -> None:
+        try:
+            self._listen()
+        finally:
+            self.ended = True
+            # Those that still wait then subscribe again.
+            self._on_ready()
 
     def _listen(self) -> None:
         silence = Silence(self._settings.socket_timeout)

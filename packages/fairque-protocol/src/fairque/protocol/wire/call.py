@@ -13,7 +13,7 @@ __all__ = ["SCHEMA", "Argument", "Call", "checked", "text"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Number of the layout of keys and records. The include begin.lua holds the same one.
+#: Number of the layout of keys and records. The include begin_reading.lua holds the same one.
 SCHEMA = 1
 
 Argument: TypeAlias = str | bytes | int | float
@@ -51,7 +51,7 @@ def checked(keys: QueueKeys, reply: list[Any]) -> list[Any]:
     """
     code = reply[0]
     if code == Status.SCHEMA:
-        raise SchemaMismatch(keys.name, text(reply[1]), SCHEMA)
+        raise SchemaMismatch(keys.name, text(reply[1]), SCHEMA, *map(text, reply[2:3]))
     if code == Status.BAD_ARGS:
         raise ProtocolError(f"queue {keys.name!r}: {text(reply[1])}")
     return reply

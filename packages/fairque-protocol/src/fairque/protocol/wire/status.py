@@ -31,7 +31,7 @@ class Status(IntEnum):
     TOO_LARGE = -4
     #: The arguments are not what the script takes.
     BAD_ARGS = -5
-    #: The queue has another schema; its number follows.
+    #: The queue has another schema, or needs what this version does not know; the number and the word follow.
     SCHEMA = -6
     #: The backlog has reached a limit; whose limit follows.
     FULL = -7

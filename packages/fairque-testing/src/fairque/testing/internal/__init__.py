@@ -11,6 +11,7 @@ from fairque.testing.internal.records import (
     parse_globals,
     read_globals,
     read_message,
+    set_schema,
     write_message,
 )
 from fairque.testing.internal.schedules import stored_schedule, stored_schedule_with
@@ -28,6 +29,7 @@ __all__ = [
     "pop_call",
     "read_globals",
     "read_message",
+    "set_schema",
     "stored_schedule",
     "stored_schedule_with",
     "write_message",

@@ -15,28 +15,35 @@ __all__ = [
     "parse_globals",
     "read_globals",
     "read_message",
+    "set_schema",
     "write_message",
 ]
 
-_GLOBALS = struct.Struct("<BBBdddddddddd")
-_GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk")
+_GLOBALS = struct.Struct("<BBBB14d")
+_GLOBAL_NAMES = (
+    *("flags", "bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift", "clk"),
+    *("next_at", "owe_min", "fresh_n", "kept_at"),
+)
+_BYTES = 3
 _VERSION = 1
+#: A bound of the scheduler record when there is nothing that it could be a bound of.
+_NEVER = 2**53
 
 #: Functions that read and write the record of a user, which is a field of a hash.
 USER_RECORD = """
-local LANES, NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+local LANES, NUMBERS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}
 local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
   local r = #text > 37 and cmsgpack.unpack(string.sub(text, 38)) or {}
   r.S, r.served, r.since, r.inf, r.ewma = S, served, since, inf, ewma > 0 and ewma or nil
-  r.lane, r.borrows = LANES[lane % BORROWS], lane >= BORROWS or nil
+  r.lane, r.borrows, r.sorted = LANES[lane % 4], lane % 8 >= 4 or nil, lane >= 8 or nil
   return r
 end
 local function pack_user(r)
   local tail = {}
   for name, value in pairs(r) do tail[name] = value end
-  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows"}) do tail[name] = nil end
-  local lane = NUMBERS[r.lane] + (r.borrows and BORROWS or 0)
+  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows", "sorted"}) do tail[name] = nil end
+  local lane = NUMBERS[r.lane] + (r.borrows and 4 or 0) + (r.sorted and 8 or 0)
   return struct.pack("<ddddI4B", r.S, r.served, r.since, r.ewma or 0, r.inf, lane)
     .. (next(tail) and cmsgpack.pack(tail) or "")
 end
@@ -216,7 +223,8 @@ def parse_globals(text: bytes | None) -> dict[str, float]:
         text: The content of the key ``g``.
     """
     if text is None:
-        return {**dict.fromkeys(_GLOBAL_NAMES, 0), "est0": 1_000}
+        never = dict.fromkeys(("next_at", "owe_min", "kept_at"), _NEVER)
+        return {**dict.fromkeys(_GLOBAL_NAMES, 0), "est0": 1_000, **never}
     _, *values = _GLOBALS.unpack_from(text)
     return dict(zip(_GLOBAL_NAMES, values, strict=True))
 
@@ -240,4 +248,18 @@ def amend_globals(client: Any, prefix: str, **values: float) -> None:
         values: New values.
     """
     known = {**read_globals(client, prefix), **values}
-    client.set(f"{prefix}g", _GLOBALS.pack(_VERSION, int(known["bs"]), int(known["cg"]), *list(known.values())[2:]))
+    first, rest = list(known.values())[:_BYTES], list(known.values())[_BYTES:]
+    client.set(f"{prefix}g", _GLOBALS.pack(_VERSION, *map(int, first), *rest))
+
+
+def set_schema(client: Any, prefix: str, schema: str) -> None:
+    """Let a queue have another schema, as one that another version of fairque has written.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+        schema: The number of the schema.
+    """
+    client.hset(f"{prefix}meta", "schema", schema)
+    if client.exists(f"{prefix}g"):
+        client.setrange(f"{prefix}g", 0, bytes([_VERSION + 1]))

@@ -19,6 +19,7 @@ from fairque.protocol.service.streams import fill_standard_numbers
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
+from fairque.worker.processes.interpreter import interpreter_options
 from fairque.worker.processes.surroundings import absolute_path, current_umask, working_folder
 
 __all__ = ["Child", "ChildDied", "Recipe"]
@@ -231,6 +232,8 @@ class Child:
                 self._popen = subprocess.Popen(  # noqa: S603 - our own module
                     [
                         sys.executable,
+                        # With -E it would not read the path from its environment.
+                        *(option for option in interpreter_options() if option != "-E"),
                         "-P",
                         "-m",
                         "fairque.worker.child",
