@@ -328,6 +328,13 @@ class TestHandlers:
             logger.removeFilter(failing)
         assert "a handler of the log failed (OSError) at: hello" in capsys.readouterr().err
 
+    def test_a_module_that_configures_logging_does_not_silence_the_service(self, start: Start) -> None:
+        lines = start()
+        # As `logging.config.dictConfig` does to all loggers that it does not name.
+        logging.getLogger("fairque.tests").disabled = True
+        log.info("heard")
+        assert "heard" in lines()
+
     def test_a_stream_that_replaces_standard_error_gets_no_lines(
         self, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:

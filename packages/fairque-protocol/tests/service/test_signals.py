@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,18 @@ def test_the_previous_handlers_are_restored_also_after_an_error() -> None:
         assert before != [signal.getsignal(number) for number in STOPPING]
         raise RuntimeError
     assert before == [signal.getsignal(number) for number in STOPPING]
+
+
+def test_a_write_to_what_is_gone_does_not_end_the_process_of_a_service() -> None:
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    try:
+        with ours, Control().hearing(), pytest.raises(BrokenPipeError):
+            ours.send(b"x")
+        assert signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def test_signals_that_are_not_requested_are_ignored() -> None:

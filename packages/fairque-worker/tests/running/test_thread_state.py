@@ -1,4 +1,4 @@
-"""The state that Python keeps for a thread, or for all new threads: what one attempt sets is not there for the next."""
+"""The state that Python keeps for a thread, or for all threads: what one attempt sets is not there for the next."""
 
 import asyncio
 import sys
@@ -46,18 +46,20 @@ STATES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "first iteration": (lambda: sys.set_asyncgen_hooks(firstiter=raises), lambda: sys.get_asyncgen_hooks()[0]),
     "finalizer": (lambda: sys.set_asyncgen_hooks(finalizer=raises), lambda: sys.get_asyncgen_hooks()[1]),
     "origins": (lambda: sys.set_coroutine_origin_tracking_depth(3), sys.get_coroutine_origin_tracking_depth),
+    "switch interval": (lambda: sys.setswitchinterval(1), sys.getswitchinterval),
     "name": (lambda: setattr(threading.current_thread(), "name", "x"), lambda: threading.current_thread().name),
 }
 
 
 @pytest.fixture(autouse=True)
 def nothing_remains() -> Iterator[None]:
-    """Restores what a test has set for new threads, whether the executor has restored it or not."""
-    before = threading.gettrace(), threading.getprofile(), threading.stack_size()
+    """Restores what a test has set for threads, whether the executor has restored it or not."""
+    before = threading.gettrace(), threading.getprofile(), threading.stack_size(), sys.getswitchinterval()
     yield
     threading.settrace(before[0])
     threading.setprofile(before[1])
     threading.stack_size(before[2])
+    sys.setswitchinterval(before[3])
 
 
 @pytest.mark.parametrize("place", [lambda function: function, coroutine_of], ids=["thread", "event loop"])

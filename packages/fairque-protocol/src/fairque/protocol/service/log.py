@@ -45,6 +45,9 @@ class _Careful(structlog.stdlib.BoundLogger):
     def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> None:
         if event_kw.get("exc_info") is True:
             event_kw["exc_info"] = sys.exc_info()
+        if _configured:
+            # `logging.config` in a module disables all loggers that it does not name.
+            self._logger.disabled = False
         # Recorded here and now, since another thread writes the record.
         frame, thread = sys._getframe(2), threading.current_thread()  # noqa: SLF001 - as logging finds the caller
         place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)

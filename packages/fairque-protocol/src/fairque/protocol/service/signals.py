@@ -79,6 +79,10 @@ class Control:
         try:
             for number in self._signals:
                 _replace(number, on_signal)
+            if signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL:
+                # Set by a module, as for a program whose output is piped into `head`: it would end the process when it
+                # writes to a server or to a child process that is gone.
+                _replace(signal.SIGPIPE, signal.SIG_IGN)
             yield
         finally:
             if not _kept:
@@ -106,7 +110,7 @@ def ignore_until_fork(*numbers: int) -> None:
         _replace(number, lambda _, __: None)
 
 
-def _replace(number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+def _replace(number: int, handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     # First recorded, then replaced: a child that is forked in between restores its handlers, too.
     _replaced[number] = signal.getsignal(number)
     signal.signal(number, handler)

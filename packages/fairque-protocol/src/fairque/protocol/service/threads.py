@@ -1,5 +1,6 @@
 """Threads whose start only succeeds if they really begin."""
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,24 +9,27 @@ __all__ = ["BegunThread", "note_thread_defaults", "restore_thread_defaults"]
 
 _CHECK_SECONDS: Final = 0.05
 
-#: The functions and the stack size of new threads that `note_thread_defaults` has noted; empty before.
-_noted: list[tuple[Any, Any, int]] = []
+#: What `note_thread_defaults` has noted: functions and stack size of new threads, and the switch interval.
+_noted: list[tuple[Any, Any, int, float]] = []
 
 
 def note_thread_defaults() -> None:
-    """Note what Python applies to each new thread now: its functions for tracing and profiling, and its stack size."""
-    _noted[:] = [(threading.gettrace(), threading.getprofile(), threading.stack_size())]
+    """Note what Python applies to threads now: functions for tracing and profiling, stack size, and switch interval."""
+    _noted[:] = [(threading.gettrace(), threading.getprofile(), threading.stack_size(), sys.getswitchinterval())]
 
 
 def restore_thread_defaults() -> None:
-    """Undo what user code has set for new threads since `note_thread_defaults`; nothing if that was never called."""
-    for trace, profile, stack_size in _noted:
+    """Undo what user code has set for threads since `note_thread_defaults`; nothing if that was never called."""
+    for trace, profile, stack_size, switch_interval in _noted:
         if threading.gettrace() is not trace:
             threading.settrace(trace)
         if threading.getprofile() is not profile:
             threading.setprofile(profile)
         if threading.stack_size() != stack_size:
             threading.stack_size(stack_size)
+        if sys.getswitchinterval() != switch_interval:
+            # With a long one, a task that computes keeps the heartbeat of all others from being sent.
+            sys.setswitchinterval(switch_interval)
 
 
 class BegunThread(threading.Thread):
