@@ -9,17 +9,21 @@ if not plain then break end
 -- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
 local keys, bytes = {}, 0
 for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
-local bodies, known = {}, {}
+local bodies, known, given = {}, {}, {}
 if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
 if known.err then break end
 local answer, starts, first_token = {1, 1, 0, {}, codes}, {}, format("%d", now) .. ":" .. claim
 for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
-  plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
+  -- A list may have been changed by hand: no task is given twice.
+  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not given[ids[place]]
   if not plain then break end
+  given[ids[place]] = true
   local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
-  plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
+  score = score or pushed_at - 120000000
+  plain = score > -TOP and score < TOP
+  plain = plain and kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
     and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
   if not plain then break end
   local token, flags, attempt, fails, lost, settled = first_token, 0, 0, 0, 0, ""
@@ -59,14 +63,18 @@ local come = {ready = {}, owe = {}}
 owe_min = least_debt
 for _, k in ipairs(met) do
   local name, S, lane = names[k], tags[k], lanes[k]
-  call("ZREMRANGEBYRANK", P .. "n:" .. name, "0", format("%d", (nexts[k] - 3) / 2))
+  local other = others[k]
+  if nexts[k] > 1 then call("LTRIM", P .. "n:" .. name, format("%d", nexts[k] - 1), "-1") end
+  if other and other.first > 1 then
+    call("ZREMRANGEBYRANK", P .. "z:" .. name, "0", format("%d", (other.first - 3) / 2))
+  end
   local left = k <= new and gone.fresh or lane == 0 and gone.ready
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
   if joined == come.owe then owe_min = math.min(owe_min, S) end
   kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
-    .. struct.pack("<I4B", infs[k], lane)
+    .. struct.pack("<I4B", infs[k], lane + (other and other[other.first] and SORTED or 0))
 end
 for place = who + 1, #names do
   if infs[place] == 0 then gone.users[#gone.users + 1] = names[place] end

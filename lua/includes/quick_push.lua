@@ -1,6 +1,6 @@
 -- quick_push: stores plain tasks without the functions of the rest of the script, whose definitions alone cost more
--- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
--- do the same: a test compares them.
+-- than this. It reads and checks everything before its first write, or undoes it; what is not plain is left to the
+-- rest. Both must do the same: a test compares them.
 --- @include "call"
 --- @include "task_format"
 --- @include "globals_format"
@@ -15,7 +15,7 @@ repeat
   if queue_flags % 8 >= 4 then break end
 
   -- Each task is plain and new.
-  local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
+  local keys, ids, seen_ids, lists, owners, total, plain = {}, {}, {}, {}, {}, 0, true
   for first = 3, size, 11 do
     local id, user, message = argv[first], argv[first + 1], argv[first + 10]
     local timeout, cost, digest = argv[first + 4], argv[first + 5], argv[first + 8]
@@ -28,9 +28,9 @@ repeat
     if not plain then break end
     seen_ids[id] = true
     keys[#keys + 1], ids[#ids + 1] = P .. "t:" .. id, id
-    if not owners[user] then
-      owners[user] = true
-      owners[#owners + 1] = user
+    local list = lists[user]
+    if list then list[#list + 1] = id else
+      owners[#owners + 1], lists[user] = user, {id}
     end
   end
   if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end
@@ -39,11 +39,15 @@ repeat
   for place = 1, #ids do plain = plain and not records[place] end
   if not plain then break end
 
-  -- Each user has work, or becomes runnable as one that comes.
-  local texts = read("HMGET", P .. "u", unpack(owners))
-  if texts.err then break end
-  local burst, comers = counted and 8 or 1000000, {}
-  for place, user in ipairs(owners) do
+  -- A user whose list has other tasks stays where it is. The others may have no work yet: then they become runnable. If
+  -- one of these cannot do so here, the lists get back their length.
+  local alone, comers = {}, {}
+  for _, user in ipairs(owners) do
+    if call("RPUSH", P .. "n:" .. user, unpack(lists[user])) == #lists[user] then alone[#alone + 1] = user end
+  end
+  local texts, burst = alone[1] and read("HMGET", P .. "u", unpack(alone)) or {}, counted and 8 or 1000000
+  plain = not texts.err
+  for place, user in ipairs(plain and alone or {}) do
     local text = texts[place]
     local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
     if text then
@@ -51,7 +55,7 @@ repeat
       if not plain then break end
       S, served, since, ewma, inf, lane = struct.unpack(USER, text)
       plain = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
-        and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
+        and ewma >= 0 and ewma < 2 ^ 53 and (lane <= 2 or lane == SORTED + 1 or lane == SORTED + 2)
       if not plain then break end
     end
     if lane == 0 then
@@ -75,23 +79,19 @@ repeat
       }
     end
   end
-  if not plain then break end
+  if not plain then
+    for _, user in ipairs(owners) do call("LTRIM", P .. "n:" .. user, 0, -1 - #lists[user]) end
+    break
+  end
 
-  local values, places, reply, format = {}, {}, {1}, string.format
+  local values, reply = {}, {1}
   for first = 3, size, 11 do
     local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
     clk = math.max(now, clk + 1)
     values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, clk, 3,
       argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
-    local of_user = places[user]
-    if not of_user then
-      of_user = {}
-      places[user] = of_user
-    end
-    of_user[#of_user + 1], of_user[#of_user + 2] = format("%d", clk - 120000000), id
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, "QUEUED", id
   end
-  for user, of_user in pairs(places) do call("ZADD", P .. "n:" .. user, unpack(of_user)) end
   for _, comer in ipairs(comers) do
     call("ZADD", P .. comer[2], comer[3], comer[1])
     if comer[4] then call("ZREM", P .. "owe", comer[1]) else call("ZADD", P .. "users", "0", comer[1]) end

@@ -29,7 +29,11 @@ local function store(entry, result_ttl_ms)
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)
-    enter(u, id, priority, root_at or t.r.pushed_at)
+    if priority == NORMAL and not root_at then
+      append(u, id)
+    else
+      enter(u, id, priority, root_at or t.r.pushed_at)
+    end
   end
   -- Of most tasks the body says everything.
   local r = t.r

@@ -8,7 +8,8 @@
 local TASK_HEAD, TASK_HEAD_SIZE = "<BdBddBB", 28
 local TASK_ENDING, TASK_ENDING_SIZE = "<BBdI4", 14
 local ATTEMPT, ATTEMPT_SIZE = TASK_ENDING .. "ddI4I4I4BBBI4", 49
-local BODY, RECORD = 1, 2 -- the first byte
+local BODY = 1   -- the first byte
+local RECORD = 2 -- the first byte
 local STATE_NUMBERS = {QUEUED = 1, SCHEDULED = 2, DEFERRED = 3, STARTED = 4, FINISHED = 5, FAILED = 6, CANCELED = 7}
 local TIMEOUT = 3600000   -- milliseconds; the default of task.py
 local ATTEMPT_FLAGS = 4   -- flags below this concern only the attempt

@@ -30,19 +30,19 @@ _NEVER = 2**53
 
 #: Functions that read and write the record of a user, which is a field of a hash.
 USER_RECORD = """
-local LANES, NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+local LANES, NUMBERS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}
 local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
   local r = #text > 37 and cmsgpack.unpack(string.sub(text, 38)) or {}
   r.S, r.served, r.since, r.inf, r.ewma = S, served, since, inf, ewma > 0 and ewma or nil
-  r.lane, r.borrows = LANES[lane % BORROWS], lane >= BORROWS or nil
+  r.lane, r.borrows, r.sorted = LANES[lane % 4], lane % 8 >= 4 or nil, lane >= 8 or nil
   return r
 end
 local function pack_user(r)
   local tail = {}
   for name, value in pairs(r) do tail[name] = value end
-  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows"}) do tail[name] = nil end
-  local lane = NUMBERS[r.lane] + (r.borrows and BORROWS or 0)
+  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows", "sorted"}) do tail[name] = nil end
+  local lane = NUMBERS[r.lane] + (r.borrows and 4 or 0) + (r.sorted and 8 or 0)
   return struct.pack("<ddddI4B", r.S, r.served, r.since, r.ewma or 0, r.inf, lane)
     .. (next(tail) and cmsgpack.pack(tail) or "")
 end
