@@ -43,7 +43,7 @@ if state == "SCHEDULED" then
 elseif state == "DEFERRED" then
   undefer(t)
 else
-  leave_queue(user(owner), id)
+  leave_queue(user(owner), t)
 end
 conclude(t, "CANCELED", reason, result_ttl_ms)
 free_dependents(FREED, result_ttl_ms)

@@ -10,6 +10,8 @@
 --- @include "task"
 --- @include "about_user"
 --- @include "score"
+--- @include "boost"
+--- @include "rank_after"
 local refused = begin_reading()
 if refused then return refused end
 local id = ARGV[1]
@@ -17,7 +19,24 @@ if #ARGV ~= 1 or id == "" then return bad_arguments("explain takes a task") end
 
 local t = task(id)
 if not t.r.state then return {-2} end
-local place = call("ZRANK", P .. "n:" .. t.r.user, id) or call("ZRANK", P .. "c:" .. t.r.user, id)
+
+-- How many tasks of its user come before it, by the places in the list and beside it.
+local function place_of()
+  local owner, list = t.r.user, P .. "n:" .. t.r.user
+  local place = score("z:" .. owner, id)
+  if place then
+    local time = place + BOOST[NORMAL]
+    local before = listed_before(list, time)
+    local next_one = call("LINDEX", list, before)
+    if next_one and entered_at(next_one) == time and comes_after(0, id, 0, next_one) then before = before + 1 end
+    return call("ZRANK", P .. "z:" .. owner, id) + before
+  end
+  local index = index_of(list, id, t.r.pushed_at)
+  if index then return index + rank_after("z:" .. owner, exact(t.r.pushed_at - BOOST[NORMAL]), id) end
+  return call("ZRANK", P .. "c:" .. owner, id)
+end
+
+local place = place_of()
 local due, lease = between(score("delayed", id), 0, TOP), between(score("running", id), 0, TOP)
 due, lease = due and int(t.r.at or due - shift_ms), lease and int(lease - shift_ms)
 local reply = {1, int(wall_ms), t.r.state, t.r.user, place and int(place) or "", due or "", lease or ""}

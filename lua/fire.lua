@@ -6,8 +6,7 @@
   KEYS[1] meta
   ARGV[1] term: of the caller  ARGV[2] result_ttl_ms: how long a schedule without further runs is kept
   ARGV[3..] for each task: schedule, revision, time ('' none computed yet), next ('' none), missed (number),
-    missed_last, overlap ('skip' or 'allow'), fire ('' no task, else ms), id, user, priority, due, timeout_ms, cost_us,
-    dedup, dedup_ttl_ms, digest, parents, message
+    missed_last, overlap ('skip' or 'allow'), fire ('' no task, else ms), task, content (as for push, but only an id)
   Returns {1, now_ms, code, next, pause_ms, ...} with three places per schedule: {1, next} fired or moved, {2, next}
     done before, {6, next} no task because the last one has not ended, {-2} no such schedule, {-10} another revision,
     {-12, next} too early, {-7, next, pause_ms} too many waiting tasks | {-1, term} a later leader exists | {-5, what} |
@@ -32,7 +31,7 @@
 --- @include "move_on"
 --- @include "last_one_runs"
 --- @include "lose"
-local STRIDE, TASK = 19, 8 -- where the task's eleven arguments begin in a group
+local STRIDE, TASK = 10, 8 -- where the task's two arguments begin in a group
 local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
 
 -- Returns a group of arguments as a table, or nil if it is malformed.
@@ -50,15 +49,15 @@ local function group_at(first)
   end
   if fire_ms == "" then return move end
   local id = "schedule:" .. ARGV[first] .. ":" .. fire_ms
-  local parents = ARGV[first + TASK + 9]
-  if move.at and parents == "" and task_at(first + TASK) and ARGV[first + TASK] == id then return move end
+  move.task = ARGV[first + TASK] == id and task_at(first + TASK)
+  if move.at and move.task then return move end
 end
 
 local refused = begin()
 if refused then return refused end
 local term, result_ttl_ms = number_at(1), number_at(2)
 if not term or not result_ttl_ms or not grouped(2, STRIDE) or #ARGV > 2 + MOST * STRIDE then
-  return bad_arguments("fire takes a term, a retention time, and 19 arguments each for 1 to 200 schedules")
+  return bad_arguments("fire takes a term, a retention time, and 10 arguments each for 1 to 200 schedules")
 end
 local keys, ids, owners, moves, total = {}, {}, {}, {}, 0
 for first = 3, #ARGV, STRIDE do
@@ -67,10 +66,10 @@ for first = 3, #ARGV, STRIDE do
   moves[#moves + 1] = move
   keys[#keys + 1] = P .. "schedule:" .. move.id
   if move.fire_ms then
-    ids[#ids + 1] = ARGV[first + TASK]
-    owners[#owners + 1] = ARGV[first + TASK + 1]
+    ids[#ids + 1] = move.task.id
+    owners[#owners + 1] = move.task.user
+    total = total + move.task.size
   end
-  total = total + #ARGV[first + STRIDE - 1]
 end
 if total > MOST_BYTES then return bad_arguments("the messages of one call have more than 4 MiB") end
 local ruling = whole(call("HGET", P .. "lock", "term")) or 0
@@ -83,16 +82,15 @@ local stored, of_user = 0, {} -- numbers of tasks stored by this call
 
 -- Returns the code, and the delay if the task must wait.
 local function fire(s, move)
-  local first = move.first + TASK
-  local owner = ARGV[first + 1]
+  local given, owner = move.task, move.task.user
   if move.fire_ms > wall_ms then return -12 end
   if ARGV[move.first + 6] == "skip" and last_one_runs(s) then return 6 end
-  if task(ARGV[first]).r.state then return 2 end
+  if task(given.id).r.state then return 2 end
   local full = queue_is_full(1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
-  local parents, priority = {root_at = now, ids = {}}, number_at(first + 2)
-  store({first = first, state = "QUEUED", owner = owner, priority = priority, parents = parents}, result_ttl_ms)
+  local parents = {root_at = now, ids = {}}
+  store({given = given, state = "QUEUED", owner = owner, priority = given.prio, parents = parents}, result_ttl_ms)
   return 1
 end
 

@@ -7,8 +7,9 @@
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_lost_workers  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
   ARGV[8..] for each task: id, token, ran_us, result, xcom
-  Returns {1, more, wait_ms, reclaimed, ended, id, message, token, attempt, failures, solo, pushed_at, heritage, ...},
-    eight places per task, at most 4 MiB, but at least one task if there is one;
+  Returns {1, more, wait_ms, reclaimed, ended, fence, id, body, again, ...}, three places per task, at most 4 MiB, but
+    at least one task if there is one; fence is that of all attempts, which are the first of their tasks, unless `again`
+    says otherwise: if it is not empty, it is packed as task_format says;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
     wait_ms is 0 then, else the time until the next delayed task, retry, rate or lease end, -1 if there is none;
     reclaimed lists the tasks that were reclaimed, see reclaim.lua;
@@ -20,17 +21,18 @@
 local ended -- the answer about attempts that the quick path has ended
 --- @include "quick_pop"
 --- @include "begin"
---- @include "arguments"
 --- @include "counts"
---- @include "wake"
 --- @include "batch"
 --- @include "task"
+--- @include "describe"
 --- @include "forget_task"
 --- @include "user"
 --- @include "sync"
 --- @include "read_ahead"
 --- @include "enter"
+--- @include "wake"
 --- @include "commit"
+--- @include "arguments"
 --- @include "conclude"
 --- @include "grant"
 --- @include "free_dependents"
@@ -41,7 +43,6 @@ local ended -- the answer about attempts that the quick path has ended
 --- @include "promote"
 --- @include "collect"
 --- @include "pick"
---- @include "describe"
 --- @include "sizes"
 local refused = begin()
 if refused then return refused end
@@ -57,15 +58,14 @@ local ends = #ARGV > 7
 if ends and not grouped(7, ENDING) then return bad_arguments("pop takes five arguments for each task that it ends") end
 local malformed = ends and bad_times(7, ENDING)
 if malformed then return malformed end
-local reply, tasks = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}}, {}
+local reply = {1, 1, 0, {}, ended or ends and finish(7, result_ttl_ms) or {1}, now}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
   for id in string.gmatch(string.sub(record, #claim + 2), "[^\n]+") do
     local t = task(id)
-    if t.r.state == "STARTED" and string.sub(t.r.token or "", -#claim) == claim then tasks[#tasks + 1] = t end
+    if t.r.state == "STARTED" and string.sub(t.r.token or "", -#claim) == claim then describe(reply, t) end
   end
-  describe(reply, tasks)
   if ends then
     free_dependents(FREED, result_ttl_ms)
     commit()
@@ -89,7 +89,7 @@ local turns = wanted + 5
 load_heads(turns + 1, wanted)
 local claimed, lease_end, bytes = {claim}, int(now_ms + lease_ms), 0
 for _ = 1, turns do
-  local id = #tasks < wanted and bytes <= FULL and pick()
+  local id = #claimed <= wanted and bytes <= FULL and pick()
   if not id then break end
   local u = user(id)
   if not u.known and u.r.lane == "" then seat(u) end -- it is in a ring, so its record was lost
@@ -98,15 +98,13 @@ for _ = 1, turns do
   local t = runs and take(u, dead_ttl_ms)
   if t then
     grant(u, t, claim, worker, lease_ms, lease_end)
-    tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
-    bytes = bytes + t.bytes
+    bytes = bytes + describe(reply, t)
   end
   sync(u)
   put_among_heads(u)
 end
-describe(reply, tasks)
-if #tasks > 0 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
+if #claimed > 1 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
 g.next_at = 0 -- an idle worker waits for what is due first, not for a bound that may be too early
 save()
 

@@ -28,42 +28,46 @@ if #ARGV ~= 4 or not result_ttl_ms or not id or not most or most < 1 or most > 1
 end
 
 local u = user(id)
-count_waiting(u)
-local scheduled = P .. "s:" .. id
-local before, canceled = u.pn + u.pc + call("ZCARD", scheduled), 0
+recount(u)
+local listed, beside, critical, scheduled = P .. "n:" .. id, "z:" .. id, "c:" .. id, "s:" .. id
+local before, canceled = u.pn + u.pc + call("ZCARD", P .. scheduled), 0
+
+local function cancel(task_id)
+  local t = task(task_id)
+  if not t.r.ended_at and t.r.state and t.r.state ~= "STARTED" then
+    conclude(t, "CANCELED", reason, result_ttl_ms)
+  elseif not t.r.state then
+    bury(t, id, "what user " .. id .. " has waiting", result_ttl_ms)
+  end
+  canceled = canceled + 1
+end
 
 -- Each queue from its front: tasks pushed during a purge are behind those it was called for.
-local function cancel_from(key, remove)
-  for _, task_id in ipairs(call("ZRANGEBYSCORE", key, "-inf", "+inf", "LIMIT", 0, most - canceled)) do
-    remove(task_id)
-    local t = task(task_id)
-    if t.r.state then
-      conclude(t, "CANCELED", reason, result_ttl_ms)
-    else
-      bury(t, id, "what user " .. id .. " has waiting", result_ttl_ms)
+local front = call("LRANGE", listed, 0, most - 1)
+for _, element in ipairs(front) do
+  if is_tombstone(element) then
+    u.r.tombstones = (u.r.tombstones or 0) > 1 and u.r.tombstones - 1 or nil
+  else
+    cancel(element)
+  end
+end
+if front[1] then call("LTRIM", listed, #front, -1) end
+local function cancel_from(index)
+  for _, task_id in ipairs(call("ZRANGEBYSCORE", P .. index, "-inf", "+inf", "LIMIT", 0, most - canceled)) do
+    take_from(index, task_id)
+    cancel(task_id)
+    if index == scheduled then
+      take_from("delayed", task_id)
+      take_from("deferred", task_id)
     end
-    canceled = canceled + 1
-    if canceled == most then return end
   end
 end
 
-local function unqueue(lane)
-  local gone = -canceled
-  local index = lane .. ":" .. id
-  if canceled < most then cancel_from(P .. index, function(task_id) take_from(index, task_id) end) end
-  gone = gone + canceled
-  u["p" .. lane] = u["p" .. lane] - gone
-  count("queued", -gone)
-end
-
-unqueue("n")
-unqueue("c")
-if canceled < most then
-  cancel_from(scheduled, function(task_id)
-    undelay(task_id, id)
-    take_from("deferred", task_id)
-  end)
-end
+cancel_from(beside)
+cancel_from(critical)
+count("queued", -canceled)
+recount(u)
+cancel_from(scheduled)
 free_dependents(FREED, result_ttl_ms)
 commit()
 return {1, canceled, before - canceled}

@@ -9,6 +9,7 @@
 --- @include "arguments"
 --- @include "user_record"
 --- @include "limits"
+--- @include "waiting_of"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
@@ -22,9 +23,9 @@ for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, mos
   local r = user_record(id) or {inf = 0, served = 0, since = now_ms, lane = ""}
   local own = settings(id)
   local cap = own[2] or all[2]
-  local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
+  local queued, critical = waiting_of(id, r)
   for _, value in ipairs({
-    id, r.inf, exact(r.served), int(r.since - shift_ms), exact(own[1] or 1), waiting, r.lane, own[6] or "",
+    id, r.inf, exact(r.served), int(r.since - shift_ms), exact(own[1] or 1), queued + critical, r.lane, own[6] or "",
     cap and int(cap) or "",
   }) do
     reply[#reply + 1] = value

@@ -8,6 +8,8 @@
 --- @include "arguments"
 --- @include "found"
 --- @include "counters"
+--- @include "user_record"
+--- @include "waiting_of"
 --- @include "bounds"
 local COUNTED = 10000 -- most users whose queues are counted in one step
 
@@ -52,8 +54,11 @@ if call("ZCARD", P .. "users") > COUNTED then
   return all_found()
 end
 local waiting = 0
-for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
-  waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
+local ids = call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)
+read_users(ids)
+for _, id in ipairs(ids) do
+  local queued, critical = waiting_of(id, user_record(id))
+  waiting = waiting + queued + critical
 end
 correct("queued", waiting, g.queued == waiting)
 if wrong then save_globals() end

@@ -18,8 +18,8 @@
 --- @include "look_at_limits"
 local TYPES = {
   meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", a = "hash", r = "string", x = "string",
-  p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
-  c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
+  p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "list",
+  z = "zset", c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
   lock = "hash", w = "zset", d = "list", pending = "list", wake = "list", interrupt = "list",

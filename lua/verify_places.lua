@@ -20,10 +20,11 @@
 --- @include "bury"
 --- @include "terminal"
 --- @include "forget_task"
+--- @include "tombstones_of"
 local STRIDE = 2
 local BELONGS = {
   running = {STARTED = true}, delayed = {SCHEDULED = true}, deferred = {DEFERRED = true}, dead = {FAILED = true},
-  kept = TERMINAL, held = TERMINAL, n = {QUEUED = true}, c = {QUEUED = true},
+  kept = TERMINAL, held = TERMINAL, n = {QUEUED = true}, z = {QUEUED = true}, c = {QUEUED = true},
   s = {SCHEDULED = true, DEFERRED = true},
 }
 
@@ -42,18 +43,33 @@ end
 local function belongs(kind, owner, r)
   if not BELONGS[kind][r.state] or (owner and owner ~= r.user) then return false end
   if kind == "kept" or kind == "held" then return (kind == "held") == (r.keep and true or false) end
-  return (kind ~= "n" and kind ~= "c") or (kind == "c") == (r.prio == CRITICAL)
+  if kind == "n" then return not r.prio end
+  return (kind ~= "z" and kind ~= "c") or (kind == "c") == (r.prio == CRITICAL)
 end
 
-local function remove(kind, owner, index, id, known)
-  if kind == "n" or kind == "c" then
-    local u = user(owner)
-    call("ZREM", P .. index, id)
-    recount(u)
-    if not known then count("queued", -1) end
-  else
-    take_from(index, id)
-  end
+-- Where a list has a task, and for other indexes whether they have it.
+local function found_at(kind, index, t)
+  if kind == "n" then return index_of(P .. index, t.id, t.r.pushed_at) end
+  return call("ZSCORE", P .. index, t.id)
+end
+
+local function remove(kind, owner, index, t, place)
+  local queue = kind == "n" or kind == "z" or kind == "c"
+  if not queue then return take_from(index, t.id) end
+  local u = user(owner)
+  if kind == "n" then unlist(u, t.id, place, t.r.pushed_at or 0) else call("ZREM", P .. index, t.id) end
+  recount(u)
+  if not t.r.state then count("queued", -1) end
+end
+
+-- The record of a user says how many tombstones its list has.
+local function look_at_tombstone(id)
+  local r = user_record(id)
+  if not r or r.tombstones then return end
+  found("user", id, "its list has tombstones that its record does not count", fix)
+  local u = user(id)
+  u.r.tombstones = tombstones_of(id)
+  if fix then recount(u) end
 end
 
 for first = 3, #ARGV, STRIDE do
@@ -62,10 +78,13 @@ for first = 3, #ARGV, STRIDE do
   if owner == "" then owner = nil end
   local t = task(id)
   local state = t.r.state
-  if not belongs(kind, owner, t.r) and call("ZSCORE", P .. index, id) then
+  local tombstone = kind == "n" and is_tombstone(id)
+  local place = not tombstone and not belongs(kind, owner, t.r) and found_at(kind, index, t)
+  if tombstone then look_at_tombstone(owner) end
+  if place then
     found("place", id, "it is in the index " .. index .. " and is " .. (state or "not known"), fix)
     if fix then
-      remove(kind, owner, index, id, state)
+      remove(kind, owner, index, t, place)
       if (kind == "kept" or kind == "held") and not state then
         forget_task(id, "kept") -- its dependents may not be notified yet
         drop_key(P .. "x:" .. id)

@@ -26,6 +26,7 @@
 --- @include "bury"
 --- @include "free"
 --- @include "leave_waiting"
+--- @include "in_queue"
 local refused = begin()
 if refused then return refused end
 local dead_ttl_ms, result_ttl_ms, lease_ms = number_at(2), number_at(3), number_at(4)
@@ -38,16 +39,14 @@ local function repair(kind, t, what, change)
   if fix then change() end
 end
 
-local function queue_of(t) return (t.r.prio == CRITICAL and "c:" or "n:") .. t.r.user end
-
 local look = {
   QUEUED = function(t)
-    local place = score(queue_of(t), t.id)
-    if between(place, -TOP, TOP) then return end
+    local place = score((t.r.prio == CRITICAL and "c:" or "z:") .. t.r.user, t.id)
+    if place and between(place, -TOP, TOP) or not place and in_queue(t) then return end
     repair("nowhere", t, place and "in no place of its queue" or "in no queue", function()
       local u = user(t.r.user)
       if place then
-        leave_queue(u, t.id)
+        leave_queue(u, t)
         count("queued", 1)
       end
       enter_at(u, t.id, t.r.prio or NORMAL, t.r.score or arrival(u))

@@ -44,7 +44,10 @@ for first = 3, #ARGV do
     found("user", id, what, fix)
     if fix then
       local u = user(id)
-      if not unreadable_users[id] then seat(u) end
+      if not unreadable_users[id] then
+        if u.r.tombstones then u.r.tombstones = tombstones_of(id) end
+        seat(u)
+      end
     end
   end
   if known and known.inf ~= 0 and not strays_only then found("counts", id, "", false) end

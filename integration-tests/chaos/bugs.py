@@ -104,6 +104,14 @@ BUGS = (
         "C12",
     ),
     Bug(
+        "a quick ending does not note when its task is to be deleted",
+        "includes/quick_endings.lua",
+        "kept_at = math.min(kept_at, now_ms + tonumber(ttl))",
+        "",
+        "given_back",
+        "C12",
+    ),
+    Bug(
         "a quick pop prefers a user",
         "includes/quick_turns.lua",
         '  local queue, key = queues[k], P .. "n:" .. names[k]',
@@ -131,7 +139,7 @@ BUGS = (
     Bug(
         "a push writes before it has checked everything",
         "push.lua",
-        'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
+        'if dedup and state ~= "CANCELED" then keyed[dedup] = id end',
         'call("SET", P .. "t:" .. id, pack_head(BODY, here[id]))',
         "half_wrong_push",
         "C2",

@@ -75,7 +75,7 @@ def _push(args: list[bytes], reply: list[Any] | None) -> Event:
     answers = _groups(reply[1:], 3) if reply else [[None, None, None]] * len(pushed)
     return {
         "tasks": [
-            [_text(task[0]), code, _text(state), _text(stored)]
+            [_text(task[0]).partition("\n")[0], code, _text(state), _text(stored)]
             for task, (code, state, stored) in zip(pushed, answers, strict=True)
         ]
     }

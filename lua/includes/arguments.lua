@@ -5,10 +5,9 @@ local function number_at(index)
 end
 
 -- The last part of a key: 1 to 128 bytes without control characters.
-local function id_at(index)
-  local id = ARGV[index]
-  if id and id ~= "" and #id <= 128 and not string.find(id, "%c") then return id end
-end
+local function is_id(text) return text and text ~= "" and #text <= 128 and not string.find(text, "%c") end
+
+local function id_at(index) return is_id(ARGV[index]) and ARGV[index] end
 
 -- The start of a page of ids: '-', or '(' and the id before the first one.
 local function page_from(text) return text == "-" or string.find(text, "^[%(%[]") ~= nil end

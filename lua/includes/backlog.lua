@@ -1,5 +1,6 @@
 -- backlog: refuses a push that would exceed the backlog of its user or queue. `fresh` are the new tasks. The answer has
 -- the delay after which to retry: about the time that the workers need for the excess.
+--- @include "waiting_of"
 local function pause_ms(excess)
   local each_us = counted and 1000000 or g.est0
   return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
@@ -18,7 +19,8 @@ end
 local function user_is_full(id, number)
   local most = limited and backlog_of(id)
   if not most then return nil end
-  local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id) + call("ZCARD", P .. "s:" .. id)
+  local queued, critical = waiting_of(id, user_record(id))
+  local waiting = queued + critical + call("ZCARD", P .. "s:" .. id)
   local excess = waiting + number - most
   if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
 end

@@ -1,6 +1,6 @@
 -- batch: collects writes, and sends them on demand with one command per index and kind. Removals from an index are sent
 -- before additions to it.
-local added, taken, dropped, stored = {}, {}, {}, {}
+local added, taken, dropped, stored, appended = {}, {}, {}, {}, {}
 -- The bound in the scheduler record that each of these indexes has, see bounds.lua.
 local BOUND_OF = {
   running = "next_at", delayed = "next_at", timers = "next_at", owe = "owe_min", kept = "kept_at", held = "kept_at",
@@ -26,6 +26,11 @@ end
 local function take_from(index, id)
   local list = taken[index]
   if list then list[#list + 1] = id else taken[index] = {id} end
+end
+
+local function append_to(list, id)
+  local ids = appended[list]
+  if ids then ids[#ids + 1] = id else appended[list] = {id} end
 end
 
 local function drop_key(key) dropped[#dropped + 1] = key end

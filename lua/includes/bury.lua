@@ -1,5 +1,6 @@
 -- bury: a task whose record is missing or unreadable becomes a dead letter with that reason, so that waiting processes
 -- are notified. Only its id and the index where it was found are known, and what was pushed if that can be read.
+--- @include "in_queue"
 local function bury(t, owner, where, ttl_ms)
   local pushed, gone = set_aside_task(t)
   t.r = {
@@ -15,6 +16,5 @@ end
 -- Whether the record of a task that was found in an index of other states is lost: there is none, or nothing but what
 -- was pushed, and the task is not in its queue.
 local function record_lost(t)
-  local queue = t.bare and (t.r.prio == 6 and "c:" or "n:") .. t.r.user
-  return not t.r.state or queue and not call("ZSCORE", P .. queue, t.id)
+  return not t.r.state or t.bare and not in_queue(t)
 end

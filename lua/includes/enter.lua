@@ -1,6 +1,5 @@
 -- enter: gives a task its place in its user's queue; settle writes the places and rings of all touched users.
-local NORMAL, CRITICAL = 3, 6
-local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- by priority, in microseconds; keep equal to score.py
+--- @include "boost"
 
 -- A strictly increasing time of entry keeps the order of a batch, whatever its ids.
 local function arrival()
@@ -8,14 +7,25 @@ local function arrival()
   return g.clk
 end
 
--- `score` returns a task to its previous place.
-local function enter_at(u, id, priority, score)
-  local lane = priority == CRITICAL and "c" or "n"
-  add_to(lane .. ":" .. u.id, score, id)
+local function gain(u, critical)
   count_waiting(u)
-  u["p" .. lane] = u["p" .. lane] + 1
+  if critical then u.pc = u.pc + 1 else u.pn = u.pn + 1 end
   u.gained = true
   count("queued", 1)
+end
+
+-- A NORMAL task that is runnable when it is pushed, at its time of entry, comes after all others in the list.
+local function append(u, id)
+  gain(u, false)
+  append_to("n:" .. u.id, id)
+end
+
+-- `score` returns a task to its previous place.
+local function enter_at(u, id, priority, score)
+  local critical = priority == CRITICAL
+  gain(u, critical)
+  add_to((critical and "c:" or "z:") .. u.id, score, id)
+  if not critical then u.r.sorted = true end
 end
 
 -- `base` is its time of entry in microseconds: now, when it was due, or the entry of its pipeline.

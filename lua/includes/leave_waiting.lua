@@ -2,7 +2,7 @@
 local function leave_waiting(t, dead_ttl_ms)
   local r = t.r
   if r.state == "QUEUED" then
-    leave_queue(user(r.user), t.id)
+    leave_queue(user(r.user), t)
   elseif r.state == "SCHEDULED" then
     undelay(t.id, r.user)
   else

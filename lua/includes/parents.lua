@@ -1,5 +1,5 @@
--- parents: the tasks that a new task depends on, a line each: c (canceled with it) or r (runs anyway), and the id. A
--- parent in the same push comes before its dependents.
+-- parents: the tasks that a new task depends on, each as c (canceled with it) or r (runs anyway), and the id. A parent
+-- in the same push comes before its dependents.
 local stands_for = {} -- by id of this push: the task that replaces it by its deduplication key; its own user
 
 -- Returns the user and priority of the first one, how many are open, whether one failed that cancels the task, when the
@@ -7,7 +7,7 @@ local stands_for = {} -- by id of this push: the task that replaces it by its de
 local function look_at_parents(lines, here)
   local open, failed, root_at, first, instead = 0, nil, now, {}, {}
   local ids, edges, size = {}, {}, 0
-  for line in string.gmatch(lines, "[^\n]+") do
+  for _, line in ipairs(lines) do
     local named, edge = string.sub(line, 2), string.sub(line, 1, 1)
     local other = stands_for[named]
     local id = other and other.id or named

@@ -27,7 +27,7 @@ for place = 1, number do
     struct.unpack(ATTEMPT, text, at + 1)
   local rest = at + ATTEMPT_SIZE + 1
   local after = rest + held + settled + by
-  usual = state == STATE_NUMBERS.STARTED and flags < LARGE and flags % 32 < 8 and charged > 0 and charged < 2 ^ 53
+  usual = state == STATE_NUMBERS.STARTED and flags < 8 and charged > 0 and charged < 2 ^ 53
     and attempt > 0 and score > -(2 ^ 53) and score < 2 ^ 53 and size == 0 and ended_at == 0
     and string.sub(text, rest, rest + held - 1) == token and after + map == #text + 1
   if not usual then break end
@@ -60,7 +60,7 @@ for place, text in ipairs(users) do
   if not text or #text ~= USER_SIZE then usual = false break end
   local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
   usual = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53
-    and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
+    and ewma >= 0 and ewma < 2 ^ 53 and (lane <= 2 or lane == SORTED + 1 or lane == SORTED + 2)
   if not usual then break end
   records[place] = {S = S, served = served, since = since, ewma = ewma, inf = inf, lane = lane, before = S}
 end
@@ -120,7 +120,7 @@ call("MSET", unpack(values))
 local stay, leave, paid, ready, owe = {}, {}, {}, {}, {}
 for place, u in ipairs(records) do
   local user, debt = owners[place], u.lane == 0 and u.S > V
-  local joined = u.S ~= u.before and (u.lane == 2 and ready or debt and owe)
+  local joined = u.S ~= u.before and (u.lane % SORTED == 2 and ready or debt and owe)
   if joined then joined[#joined + 1], joined[#joined + 2] = u.S, user end
   if joined == owe then owe_min = math.min(owe_min, u.S) end
   if u.lane == 0 and not debt then paid[#paid + 1] = user end

@@ -9,20 +9,24 @@ if not plain then break end
 -- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
 local keys, bytes = {}, 0
 for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
-local bodies, known = {}, {}
+local bodies, known, given = {}, {}, {}
 if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
 if known.err then break end
-local answer, starts, first_token = {1, 1, 0, {}, codes}, {}, format("%d", now) .. ":" .. claim
+local answer, starts, first_token = {1, 1, 0, {}, codes, now}, {}, format("%d", now) .. ":" .. claim
 for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
-  plain = #body >= TASK_HEAD_SIZE and score > -TOP and score < TOP and bytes <= FULL
+  -- A list may have been changed by hand: no task is given twice.
+  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not given[ids[place]]
   if not plain then break end
+  given[ids[place]] = true
   local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
-  plain = kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
+  score = score or pushed_at - 120000000
+  plain = score > -TOP and score < TOP
+  plain = plain and kind == BODY and at <= #body and prio >= 1 and prio <= 6 and pushed_at >= 0 and pushed_at < TOP
     and timeout >= 0 and timeout < TOP and (cost == -1 or (counted and cost >= 0 and cost < TOP))
   if not plain then break end
-  local token, flags, attempt, fails, lost, settled = first_token, 0, 0, 0, 0, ""
+  local token, again, flags, attempt, fails, lost, settled = first_token, "", 0, 0, 0, 0, ""
   if record then
     plain = #record >= at + ATTEMPT_SIZE and string.byte(record) == RECORD
       and string.sub(record, 2, at) == string.sub(body, 2, at)
@@ -36,18 +40,19 @@ for place = 1, number do
       and (score_before == -math.huge or score_before > -TOP and score_before < TOP) and charged >= 0 and charged < TOP
       and from + held + settled + old == #record + 1
     if not plain then break end
-    if held > 0 and fence >= now then token = format("%d", fence + 1) .. ":" .. claim end
+    fence = held > 0 and fence >= now and fence + 1 or now
+    if fence > now then token = format("%d", fence) .. ":" .. claim end
+    if fence > now or attempt > 0 or fails > 0 or flags % 2 > 0 then
+      again = struct.pack(AGAIN, fence, attempt + 1, fails, flags % 2)
+    end
     settled = string.sub(record, from + held, from + held + settled - 1)
   end
   starts[2 * place - 1], starts[2 * place] = ids[place], "\2" .. string.sub(body, 2, at)
     .. struct.pack(ATTEMPT, STATE_NUMBERS.STARTED, flags, 0, 0, score, charges[owners[place]], attempt + 1, fails, lost,
       #token, #settled, #worker, 0) .. token .. settled .. worker
-  local message, end_of = #body - at <= MOST_MESSAGE and string.sub(body, at + 1) or "", 8 * place - 3
-  bytes = bytes + #message
-  answer[end_of + 1], answer[end_of + 2] = ids[place], message
-  answer[end_of + 3], answer[end_of + 4], answer[end_of + 5] = token, attempt + 1, fails
-  answer[end_of + 6], answer[end_of + 7] = flags % 2, math.floor(pushed_at / 1000)
-  answer[end_of + 8] = flags % 64 >= 32 and prio .. string.sub(body, TASK_HEAD_SIZE + digest + 1, at) or ""
+  local sent, end_of = #body - at <= MOST_MESSAGE and body or string.sub(body, 1, at), 3 * place + 3
+  bytes = bytes + #sent
+  answer[end_of + 1], answer[end_of + 2], answer[end_of + 3] = ids[place], sent, again
 end
 if not plain then break end
 
@@ -59,14 +64,18 @@ local come = {ready = {}, owe = {}}
 owe_min = least_debt
 for _, k in ipairs(met) do
   local name, S, lane = names[k], tags[k], lanes[k]
-  call("ZREMRANGEBYRANK", P .. "n:" .. name, "0", format("%d", (nexts[k] - 3) / 2))
+  local other = others[k]
+  if nexts[k] > 1 then call("LTRIM", P .. "n:" .. name, format("%d", nexts[k] - 1), "-1") end
+  if other and other.first > 1 then
+    call("ZREMRANGEBYRANK", P .. "z:" .. name, "0", format("%d", (other.first - 3) / 2))
+  end
   local left = k <= new and gone.fresh or lane == 0 and gone.ready
   local joined = lane == 2 and come.ready or S > V and come.owe
   if left then left[#left + 1] = name end
   if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
   if joined == come.owe then owe_min = math.min(owe_min, S) end
   kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
-    .. struct.pack("<I4B", infs[k], lane)
+    .. struct.pack("<I4B", infs[k], lane + (other and other[other.first] and SORTED or 0))
 end
 for place = who + 1, #names do
   if infs[place] == 0 then gone.users[#gone.users + 1] = names[place] end

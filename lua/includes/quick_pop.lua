@@ -18,6 +18,7 @@ repeat
   local claim_key = P .. "claim:" .. worker
   local before = read("GET", claim_key)
   if before and (before.err or string.sub(before, 1, #claim + 1) == claim .. "\n") then break end
+  -- Before the endings: what is due may give work to a user that they would let go.
   if next_at <= now_ms then
     local running = read("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
     local delayed = read("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")

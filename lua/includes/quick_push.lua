@@ -1,36 +1,44 @@
 -- quick_push: stores plain tasks without the functions of the rest of the script, whose definitions alone cost more
--- than this. It reads and checks everything before its first write; what is not plain is left to the rest. Both must
--- do the same: a test compares them.
+-- than this. It reads and checks everything before its first write, or undoes it; what is not plain is left to the
+-- rest. Both must do the same: a test compares them.
 --- @include "call"
 --- @include "task_format"
 --- @include "globals_format"
 --- @include "user_format"
 repeat
   local argv, size = ARGV, #ARGV
-  if size < 13 or (size - 2) % 11 ~= 0 or size > 2 + 11 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
+  if size < 4 or size % 2 ~= 0 or size > 2 + 2 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7
     or not string.find(argv[2], "^%d+$") or #argv[2] > 15 then break end
   local limit = tonumber(argv[1])
   if limit > 1048576 then break end
 --- @include "quick_begin"
   if queue_flags % 8 >= 4 then break end
 
-  -- Each task is plain and new.
-  local keys, ids, seen_ids, owners, total, plain = {}, {}, {}, {}, 0, true
-  for first = 3, size, 11 do
-    local id, user, message = argv[first], argv[first + 1], argv[first + 10]
-    local timeout, cost, digest = argv[first + 4], argv[first + 5], argv[first + 8]
-    total = total + #message
-    plain = argv[first + 2] == "3" and argv[first + 3] == "" and argv[first + 6] == "" and argv[first + 7] == "0"
-      and argv[first + 9] == "" and #message <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
-      and #id <= 128 and user ~= "" and #user <= 128 and not string.find(id .. user, "%c")
-      and string.find(timeout, "^%d+$") and #timeout <= 15
-      and (cost == "" or string.find(cost, "^%d+$") and #cost <= 15) and #digest <= 255
+  -- Each task is plain and new. Tasks of a batch often have the same head: it is looked at once.
+  local keys, ids, seen_ids, lists, owners, total, plain = {}, {}, {}, {}, {}, 0, true
+  local last_head, user_from, user_to
+  for first = 3, size, 2 do
+    local id, content = argv[first], argv[first + 1]
+    local own_head = string.sub(content, 1, CONTENT_SIZE)
+    if own_head ~= last_head then
+      plain = #own_head == CONTENT_SIZE
+      if not plain then break end
+      local prio, timeout, cost, digest, length = struct.unpack(CONTENT, own_head)
+      plain = prio == 3 and timeout >= 0 and timeout < 2 ^ 53 and timeout % 1 == 0
+        and (cost == -1 or cost >= 0 and cost < 2 ^ 53 and cost % 1 == 0) and digest == 8
+        and length > 0 and length <= 128
+      last_head, user_from, user_to = own_head, CONTENT_SIZE + digest + 1, CONTENT_SIZE + digest + length
+    end
+    local user, bytes = string.sub(content, user_from, user_to), #content - user_to
+    local list = lists[user]
+    total = total + bytes
+    plain = plain and bytes >= 0 and bytes <= limit and total <= 4194304 and not seen_ids[id] and id ~= ""
+      and #id <= 128 and not string.find(id, "%c") and (list or not string.find(user, "%c"))
     if not plain then break end
     seen_ids[id] = true
     keys[#keys + 1], ids[#ids + 1] = P .. "t:" .. id, id
-    if not owners[user] then
-      owners[user] = true
-      owners[#owners + 1] = user
+    if list then list[#list + 1] = id else
+      owners[#owners + 1], lists[user] = user, {id}
     end
   end
   if not plain or read("EXISTS", unpack(keys)) ~= 0 then break end
@@ -39,11 +47,15 @@ repeat
   for place = 1, #ids do plain = plain and not records[place] end
   if not plain then break end
 
-  -- Each user has work, or becomes runnable as one that comes.
-  local texts = read("HMGET", P .. "u", unpack(owners))
-  if texts.err then break end
-  local burst, comers = counted and 8 or 1000000, {}
-  for place, user in ipairs(owners) do
+  -- A user whose list has other tasks stays where it is. The others may have no work yet: then they become runnable. If
+  -- one of these cannot do so here, the lists get back their length.
+  local alone, comers = {}, {}
+  for _, user in ipairs(owners) do
+    if call("RPUSH", P .. "n:" .. user, unpack(lists[user])) == #lists[user] then alone[#alone + 1] = user end
+  end
+  local texts, burst = alone[1] and read("HMGET", P .. "u", unpack(alone)) or {}, counted and 8 or 1000000
+  plain = not texts.err
+  for place, user in ipairs(plain and alone or {}) do
     local text = texts[place]
     local S, served, since, ewma, inf, lane = -math.huge, 0, now_ms, 0, 0, 0
     if text then
@@ -51,7 +63,7 @@ repeat
       if not plain then break end
       S, served, since, ewma, inf, lane = struct.unpack(USER, text)
       plain = S > -FAR and S < 2 ^ 52 and served >= 0 and served < 2 ^ 53 and since >= 0 and since < 2 ^ 53
-        and ewma >= 0 and ewma < 2 ^ 53 and lane <= 2
+        and ewma >= 0 and ewma < 2 ^ 53 and (lane <= 2 or lane == SORTED + 1 or lane == SORTED + 2)
       if not plain then break end
     end
     if lane == 0 then
@@ -75,23 +87,18 @@ repeat
       }
     end
   end
-  if not plain then break end
+  if not plain then
+    for _, user in ipairs(owners) do call("LTRIM", P .. "n:" .. user, 0, -1 - #lists[user]) end
+    break
+  end
 
-  local values, places, reply, format = {}, {}, {1}, string.format
-  for first = 3, size, 11 do
-    local id, user, cost, digest, at = argv[first], argv[first + 1], argv[first + 5], argv[first + 8], #values
+  local values, reply = {}, {1}
+  for place, id in ipairs(ids) do
+    local at = #values
     clk = math.max(now, clk + 1)
-    values[at + 1], values[at + 2] = P .. "t:" .. id, struct.pack(TASK_HEAD, BODY, clk, 3,
-      argv[first + 4], cost == "" and -1 or cost, #digest, #user) .. digest .. user .. argv[first + 10]
-    local of_user = places[user]
-    if not of_user then
-      of_user = {}
-      places[user] = of_user
-    end
-    of_user[#of_user + 1], of_user[#of_user + 2] = format("%d", clk - 120000000), id
+    values[at + 1], values[at + 2] = keys[place], struct.pack("<Bd", BODY, clk) .. argv[2 * place + 2]
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, "QUEUED", id
   end
-  for user, of_user in pairs(places) do call("ZADD", P .. "n:" .. user, unpack(of_user)) end
   for _, comer in ipairs(comers) do
     call("ZADD", P .. comer[2], comer[3], comer[1])
     if comer[4] then call("ZREM", P .. "owe", comer[1]) else call("ZADD", P .. "users", "0", comer[1]) end

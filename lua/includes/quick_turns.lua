@@ -1,7 +1,7 @@
 -- quick_turns: chooses the users of the next tasks, in order, as pick does; a part of the block of quick_pop. It writes
 -- nothing.
 local chunk = math.ceil(wanted / math.max(1, who)) + 1
-local queues, nexts, charges, infs, lanes, met = {}, {}, {}, {}, {}, {}
+local queues, nexts, others, charges, infs, lanes, met = {}, {}, {}, {}, {}, {}, {}
 local ids, places, owners, number = {}, {}, {}, 0
 while number < wanted do
   local k
@@ -23,9 +23,12 @@ while number < wanted do
     local text = stored_users[k]
     if not text or #text ~= USER_SIZE then plain = false break end
     local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
-    queue = read("ZRANGE", key, "0", format("%d", chunk - 1), "WITHSCORES")
+    local other = lane >= SORTED
+      and read("ZRANGE", P .. "z:" .. names[k], "0", format("%d", chunk - 1), "WITHSCORES")
+    lane, queue = lane % SORTED, read("LRANGE", key, "0", format("%d", chunk - 1))
     plain = lane == (k <= new and 1 or 2) and (tags[k] or S) == S and S > -FAR and S < 2 ^ 52 and served >= 0
-      and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53 and ewma >= 0 and ewma < 2 ^ 53 and queue[1]
+      and served < 2 ^ 52 and since >= 0 and since < 2 ^ 53 and ewma >= 0 and ewma < 2 ^ 53 and not queue.err
+    if other then plain, others[k], other.first = plain and other[1], other, 1 else plain = plain and queue[1] end
     if not plain then break end
     queues[k], nexts[k], tags[k], infs[k], lanes[k] = queue, 1, S, inf, lane
     local charge = math.min(lease_ms * 1000 / 3, ewma > 0 and ewma or est0)
@@ -34,15 +37,12 @@ while number < wanted do
   end
   local at, S = nexts[k], tags[k]
   number = number + 1
-  ids[number], places[number], owners[number], nexts[k] = queue[at], tonumber(queue[at + 1]), k, at + 2
+--- @include "quick_next"
+  if not plain then break end
   if lanes[k] == 1 then S = math.max(S, V) end
   S = S + charges[k]
   tags[k], infs[k], lanes[k] = S, infs[k] + 1, 2
-  if not queue[at + 2] and #queue % (2 * chunk) == 0 then
-    local others = read("ZRANGE", key, format("%d", #queue / 2), format("%d", #queue / 2 + chunk - 1), "WITHSCORES")
-    for _, value in ipairs(others) do queue[#queue + 1] = value end
-  end
-  if not queue[at + 2] then
+  if not queue[nexts[k]] and not (other and other[other.first]) then
     lanes[k] = 0
   elseif not more or (first <= last and comes_after(scores[last], names[order[last]], S, names[k])) then
     local place, name = last, names[k]

@@ -1,6 +1,6 @@
 -- sane: checks numbers. An invalid number was not written by the scripts and counts as absent: NaN, or a number so
 -- large that digits are lost, would corrupt everything that is computed from it.
-local TOP = 2 ^ 53
+local TOP = 9007199254740992 -- 2^53
 
 -- A number from `least` to `most`, not NaN.
 local function between(value, least, most)

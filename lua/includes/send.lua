@@ -17,6 +17,7 @@ local function send_batches()
   send_keys("DEL", dropped)
   for index in pairs(taken) do send_index(index) end
   for index in pairs(added) do send_index(index) end
+  for list, ids in pairs(appended) do send("RPUSH", P .. list, ids) end
   send_keys("MSET", stored)
-  dropped, stored = {}, {}
+  dropped, stored, appended = {}, {}, {}
 end

@@ -14,6 +14,7 @@ local function may_run(u)
 end
 
 local function sync(u)
+  if u.pn == 0 and u.r.tombstones then drop_tombstones(u) end
   if may_run(u) then
     entered = entered or u.gained
     if u.r.lane == "" or u.r.lane == "P" then activate(u) end

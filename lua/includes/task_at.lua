@@ -1,11 +1,43 @@
--- task_at: whether the eleven arguments of a task, from `first` on, are as push.lua lists them.
---- @include "parents_at"
---- @include "due_time"
+-- task_at: reads the two arguments of a task, from `first` on, as push.lua lists them; nil if they are malformed.
+local DIGEST_SIZE = 8
+
+-- Adds what the lines after the id say; false if one is malformed.
+local function read_lines(t, lines)
+  for line in string.gmatch(lines, "\n([^\n]*)") do
+    local kind, text = string.sub(line, 1, 1), string.sub(line, 2)
+    if kind == "c" or kind == "r" then
+      if text == "" or #text > 128 then return false end
+      t.parents[#t.parents + 1] = line
+    elseif kind == "d" then
+      local hash, ttl = string.match(string.find(text, " ") and text or text .. " 0", "^(%x+) (%d+)$")
+      if t.dedup or not hash or #hash > 64 or #ttl > 15 then return false end
+      t.dedup, t.dedup_ttl_ms = hash, tonumber(ttl)
+    elseif kind == "+" or kind == "@" then
+      if t.due or not string.find(text, "^%d+$") or #text > 15 then return false end
+      t.due, t.due_number = kind, tonumber(text)
+    else
+      return false
+    end
+  end
+  return true
+end
+
 local function task_at(first)
-  local priority, heir = number_at(first + 2), ARGV[first + 9] ~= ""
-  local _, malformed = due_time(ARGV[first + 3])
-  return not malformed and id_at(first) and (id_at(first + 1) or (heir and ARGV[first + 1] == ""))
-    and priority and priority <= 6 and (priority > 0 or heir)
-    and number_at(first + 4) and (ARGV[first + 5] == "" or number_at(first + 5)) and number_at(first + 7)
-    and parents_at(first + 9) and #ARGV[first + 8] <= 255
+  local id, lines = string.match(ARGV[first], "^([^\n]*)(.*)$")
+  local content = ARGV[first + 1]
+  local t = {id = id, content = content, parents = {}}
+  if not is_id(id) or not read_lines(t, lines) or #content < CONTENT_SIZE then return nil end
+  local digest, owner
+  t.prio, t.timeout, t.cost, digest, owner = struct.unpack(CONTENT, content)
+  t.start = CONTENT_SIZE + digest + owner + 1 -- of the message
+  t.size = #content - t.start + 1
+  t.digest = string.sub(content, CONTENT_SIZE + 1, CONTENT_SIZE + digest)
+  t.user = string.sub(content, CONTENT_SIZE + digest + 1, t.start - 1)
+  local depends = t.parents[1] ~= nil
+  t.heir = t.prio == 0 or t.user == ""
+  if digest ~= DIGEST_SIZE or t.size < 0 or t.prio > 6 or (t.heir and not depends)
+    or not (t.user == "" or is_id(t.user)) or not whole(t.timeout) or not (t.cost == -1 or whole(t.cost)) then
+    return nil
+  end
+  return t
 end

@@ -5,7 +5,7 @@
 --- @include "task_format"
 --- @include "readable_task"
 local STATES = {"QUEUED", "SCHEDULED", "DEFERRED", "STARTED", "FINISHED", "FAILED", "CANCELED"}
-local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "heir", "large"} -- from the lowest bit
+local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "large"} -- from the lowest bit
 local MOST_READ = 2048 -- bytes of a body that are read for its head; hardly a record is longer
 local task_records, unreadable_tasks, bodies = {}, {}, {}
 local attempted = {} -- tasks that have a record in `a`
@@ -90,6 +90,7 @@ local function head_of(id)
   local text = bodies[id] or redis.pcall("GETRANGE", P .. "t:" .. id, 0, MOST_READ - 1)
   if type(text) ~= "string" then return "" end
   if #text == MOST_READ and string.byte(text) == RECORD then text = redis.pcall("GET", P .. "t:" .. id) end
+  if #text > 0 and #text < MOST_READ then bodies[id] = text end
   return text
 end
 

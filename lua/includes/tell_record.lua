@@ -11,6 +11,9 @@ local function tell_record(reply, r)
     if name == "pushed_at" then value = math.floor(value / 1000) end
     if type(value) == "number" then value = exact(value - (SCALES[name] or 0) * shift_ms) end
     if value == true then value = "1" end
+    if name == "digest" then
+      value = string.gsub(value, ".", function(byte) return format("%02x", string.byte(byte)) end)
+    end
     -- A false value is absent, and other types are not used.
     if type(value) == "string" and name ~= "result" then reply[#reply + 1], reply[#reply + 2] = name, value end
   end

@@ -1,7 +1,8 @@
 -- user: a user and its record, read once in a script, changed in place, written once by save_users. In the record:
 --   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
---   borrows  in the critical ring     cs  CRITICAL tasks in a row     tat  see limits.lua
+--   borrows  in the critical ring     sorted  it has tasks in `z:`     tombstones  see listed.lua
+--   cs  CRITICAL tasks in a row     tat  see limits.lua
 --   leeway, cut  see leeway.lua; both are absent in most records
 --   ewma  average cost of its tasks in microseconds     served  cost of its tasks since the record was created
 -- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted on demand

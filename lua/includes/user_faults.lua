@@ -1,11 +1,11 @@
 -- user_faults: returns what is wrong with a user in the indexes, or nil.
 --- @include "score"
-
-local function waiting(id) return call("ZCARD", P .. "n:" .. id), call("ZCARD", P .. "c:" .. id) end
+--- @include "tombstones_of"
+--- @include "waiting_of"
 
 -- For a user without a record.
 local function fault_without_record(id)
-  local pn, pc = waiting(id)
+  local pn, pc = waiting_of(id)
   if pn + pc > 0 then return "it has waiting tasks and no record" end
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do
     if score(ring, id) then return "it is in the index " .. ring .. " and has no record" end
@@ -13,7 +13,7 @@ local function fault_without_record(id)
 end
 
 local function fault_of(id, r)
-  local pn, pc = waiting(id)
+  local pn, pc = waiting_of(id, r)
   local u = {id = id, r = r, pn = pn, pc = pc, w = 1}
   if limited then read_limits(u) end
   local line, owes, borrows = r.lane == "R" or r.lane == "F", score("owe", id), score("critical", id)
@@ -22,6 +22,13 @@ local function fault_of(id, r)
   if not between(score("timers", id) or 0, 0, TOP) then return "its timer is not a time" end
   if (pn + pc > 0) ~= (r.lane ~= "") then
     return int(pn + pc) .. " of its tasks wait, and its lane is '" .. r.lane .. "'"
+  end
+  if (call("EXISTS", P .. "z:" .. id) == 1) ~= (r.sorted or false) then
+    return "its tasks beside the list and its record do not agree"
+  end
+  local tombstones = r.tombstones and tombstones_of(id)
+  if tombstones and tombstones ~= r.tombstones then
+    return "its list has " .. int(tombstones) .. " tombstones, and its record says " .. int(r.tombstones)
   end
   if score("ready", id) ~= (r.lane == "R" and r.S or nil) then return "the ring ready and its record do not agree" end
   local arrived = score("fresh", id)

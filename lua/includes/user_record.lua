@@ -2,7 +2,7 @@
 -- head with what every user has, and behind it a MessagePack map of what few have. Unknown fields of that are kept. An
 -- unreadable record counts as absent; the script that finds it sets it aside.
 --- @include "user_format"
-local LANES, LANE_NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+local LANES, LANE_NUMBERS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}
 local user_records, unreadable_users = {}, {}
 
 -- Raises an error if it is not a record. A tag may be negative, but not so low that its user would be the next one for
@@ -11,16 +11,19 @@ local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
   local r = #text > USER_SIZE and cmsgpack.unpack(string.sub(text, USER_SIZE + 1)) or {}
   for name in pairs(r) do assert(type(name) == "string") end
-  local borrows = lane >= BORROWS
   r.S, r.served, r.since, r.ewma, r.inf = S, served, since, ewma > 0 and ewma or nil, inf
-  r.lane, r.borrows = LANES[borrows and lane - BORROWS or lane], borrows or nil
-  local fits = S > -FAR and S < TOP / 2 and sane(served) and sane(since) and sane(ewma) and r.lane
+  r.lane, r.borrows = LANES[lane % BORROWS], lane % SORTED >= BORROWS or nil
+  r.sorted = lane >= SORTED or nil
+  local fits = S > -FAR and S < TOP / 2 and sane(served) and sane(since) and sane(ewma) and lane < 2 * SORTED
     and (not r.cs or sane(r.cs)) and (not r.tat or sane(r.tat)) and (not r.leeway or sane(r.leeway))
     and (not r.cut or r.cut < TOP)
+    and (not r.tombstones or sane(r.tombstones))
   return fits and r or error("no record")
 end
 
-local HEAD = {S = true, served = true, since = true, ewma = true, inf = true, lane = true, borrows = true}
+local HEAD = {
+  S = true, served = true, since = true, ewma = true, inf = true, lane = true, borrows = true, sorted = true,
+}
 
 local function pack_user(r)
   local tail
@@ -30,7 +33,7 @@ local function pack_user(r)
       tail[name] = value
     end
   end
-  local lane = LANE_NUMBERS[r.lane] + (r.borrows and BORROWS or 0)
+  local lane = LANE_NUMBERS[r.lane] + (r.borrows and BORROWS or 0) + (r.sorted and SORTED or 0)
   return struct.pack(USER, r.S, r.served, r.since, r.ewma or 0, r.inf, lane) .. (tail and cmsgpack.pack(tail) or "")
 end
 

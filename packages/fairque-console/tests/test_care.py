@@ -60,7 +60,7 @@ def test_verify_finds_nothing_in_a_healthy_queue(command: Command, bench: Any) -
 
 def test_verify_changes_nothing_without_fix(command: Command, bench: Any) -> None:
     task_id = bench.push("f")
-    bench.client.zrem(f"{bench.keys.prefix}n:ann", task_id)
+    bench.client.lrem(f"{bench.keys.prefix}n:ann", 0, task_id)
     for _ in range(2):
         result = command("verify")
         assert result.exit_code == 1

@@ -11,7 +11,9 @@ from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.outcome import decide
 from fairque.protocol.model.retry import Retry, Snooze
 from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
+from fairque.protocol.wire.body import content_head
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import schedule_problems
@@ -119,5 +121,7 @@ def test_the_longest_durations_reach_the_scripts_as_whole_numbers_that_lua_can_h
     task = Task(func="m:f", user_id="ann", delay=LONGEST_SECONDS, timeout=LONGEST_SECONDS, cost=LONGEST_SECONDS)
     push(QueueKeys("q"), [task], message_limit=1_000, result_ttl_ms=1)
     arguments = arguments_of(task, encode_task(task))
-    assert arguments[3] == f"+{LONGEST_SECONDS}000"
-    assert int(arguments[5]) == LONGEST_SECONDS * 1_000_000 < 2**53
+    assert arguments[0] == f"{task.task_id}\n+{LONGEST_SECONDS}000"
+    most_us = LONGEST_SECONDS * 1_000_000
+    assert arguments[1].startswith(content_head(Priority.NORMAL, LONGEST_SECONDS * 1_000, most_us))
+    assert most_us < 2**53

@@ -28,7 +28,7 @@ Every = Callable[..., Schedule]
 @pytest.fixture
 def reads_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevent leaders from finding changes by polling, so that only notifications can report them."""
-    monkeypatch.setattr("fairque.scheduler.agenda._READ_AGAIN", 600.0)
+    monkeypatch.setattr("fairque.scheduler.agenda._READ_SECONDS", 600.0)
     monkeypatch.setattr("fairque.scheduler.agenda._AHEAD_MS", 3_600_000)
 
 

@@ -1,12 +1,15 @@
 """Call builders: what they refuse before anything is sent, and how they decode answers."""
 
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 
 from fairque.protocol.calls.endings import Finished
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, ProtocolError, SchemaMismatch, TaskTooLarge
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.task import Task, from_fields
+from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing.internal import calls
 
@@ -16,6 +19,10 @@ MIB = 1_048_576
 
 def task(**fields: Any) -> Task[Any]:
     return from_fields(user_id="ann", created_at=0, **fields)
+
+
+def hashed(key: str) -> str:
+    return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 class TestPush:
@@ -38,15 +45,30 @@ class TestPush:
 
     def test_a_message_of_exactly_the_limit_is_accepted(self) -> None:
         only = task(task_id="t1", payload="x" * 100)
-        (size,) = [len(a) for a in calls.push(KEYS, [only], message_limit=MIB).args if isinstance(a, bytes)]
+        size = encode_task(only).size
         assert calls.push(KEYS, [only], message_limit=size)
         with pytest.raises(TaskTooLarge):
             calls.push(KEYS, [only], message_limit=size - 1)
 
     def test_tasks_are_sent_after_their_dependencies_and_otherwise_in_order(self) -> None:
         tasks = [task(task_id="c", depends_on=["a", "b"]), task(task_id="b", depends_on=["a"]), task(task_id="a")]
-        assert calls.push(KEYS, tasks, message_limit=1_000).args[2::11] == ("a", "b", "c")
-        assert calls.push(KEYS, [task(task_id=t) for t in "cab"], message_limit=1_000).args[2::11] == ("c", "a", "b")
+        assert calls.push(KEYS, tasks, message_limit=1_000).args[2::2] == ("a", "b\nca", "c\nca\ncb")
+        assert calls.push(KEYS, [task(task_id=t) for t in "cab"], message_limit=1_000).args[2::2] == ("c", "a", "b")
+
+    @pytest.mark.parametrize(
+        ("options", "lines"),
+        [
+            ({}, []),
+            ({"delay_ms": 1_500}, ["+1500"]),
+            ({"execute_at": 1_767_225_600_000}, ["@1767225600000"]),
+            ({"depends_on": ["a", After("b", "run")]}, ["ca", "rb"]),
+            ({"delay_ms": 2_000, "dedup_key": "k", "dedup_ttl_ms": 3_000}, ["+2000", f"d{hashed('k')} 3000"]),
+            ({"dedup_key": "k"}, [f"d{hashed('k')}"]),
+        ],
+    )
+    def test_what_few_tasks_have_follows_the_id_a_line_each(self, options: Any, lines: list[str]) -> None:
+        call = calls.push(KEYS, [task(task_id="t", **options)], message_limit=1_000)
+        assert call.args[2] == "\n".join(["t", *lines])
 
     def test_a_cycle_is_reported(self) -> None:
         tasks = [task(task_id="a", depends_on=["c"]), task(task_id="b", depends_on=["a"])]
@@ -62,10 +84,10 @@ class TestPush:
 
     def test_a_deduplication_key_is_sent_as_a_hash_of_fixed_length(self) -> None:
         def dedup(key: str) -> Any:
-            return calls.push(KEYS, [task(dedup_key=key)], message_limit=1_000).args[8]
+            return calls.push(KEYS, [task(task_id="t", dedup_key=key)], message_limit=1_000).args[2]
 
         assert dedup("a" * 128) != dedup("b" * 128)
-        assert len(dedup("a" * 128)) == 32
+        assert len(dedup("a" * 128)) == len("t\nd") + 32
         assert dedup("a") == dedup("a")
 
 

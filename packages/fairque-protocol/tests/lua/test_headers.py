@@ -239,7 +239,8 @@ def test_every_range_has_a_bound(source: "Source") -> None:
         r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
     ):
         assert "LIMIT" in command[1] or re.search(
-            r', "?0"?, "?0"?[,)]|(?:most|LOOKED_AT) - 1\)|rank, rank \+ most\)|middle, middle\)', command[1]
+            r', "?0"?, "?(?:0|\d+)"?[,)]|(?:most|\d+) - 1\)|(rank|first), \1 \+ (?:most|\d+)\)|middle, middle\)',
+            command[1],
         ), command
 
 

@@ -83,7 +83,7 @@ class TestSendingAhead:
         runner = make()
         own_server.client.script_flush()
         sent = runner.send([push(keys, "a"), push(keys, "b")])
-        eventually(lambda: own_server.client.zcard(f"{keys.prefix}n:ann") == 2, what="both tasks")
+        eventually(lambda: own_server.client.llen(f"{keys.prefix}n:ann") == 2, what="both tasks")
         (first,), (second,) = runner.receive(sent)
         assert (first.task_id, first.code, second.task_id) == ("a", Status.OK, "b")
 

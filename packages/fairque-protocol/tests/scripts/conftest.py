@@ -137,7 +137,8 @@ class Bench(QueueBench):
         """All data of the queue except the clock and hints, by the part of the key after the prefix.
 
         Of a task: its record at ``t:``, its message at ``m:``, its result at ``r:``, wherever they are stored; and the
-        tasks with a record in ``a``, sorted.
+        tasks with a record in ``a``, sorted. Of a user: all tasks in its queue with their places at ``n:``, and those
+        beside its list also at ``z:``.
 
         Args:
             kinds: Include only keys with these beginnings.
@@ -160,6 +161,7 @@ class Bench(QueueBench):
         if "g" in found and isinstance(raw["g"], bytes):
             found["g"] = _decisive(parse_globals(raw["g"]))
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
+        found.update(_queues(found))
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
@@ -223,6 +225,9 @@ _AS_TEXT = """
 local function as_text(record)
   local fields = {}
   for name, value in pairs(record) do
+    if name == "digest" then
+      value = string.gsub(value, ".", function(byte) return string.format("%02x", string.byte(byte)) end)
+    end
     if type(value) == "number" then value = string.format(value % 1 == 0 and "%.0f" or "%.17g", value) end
     fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
   end
@@ -303,6 +308,21 @@ def _shown(found: dict[str, Any]) -> dict[str, Any]:
         else:
             shown[suffix] = value
     return shown
+
+
+def _queues(found: dict[str, Any]) -> dict[str, Any]:
+    """The queue of each user in its order: its list, and the tasks beside it."""
+    queues = {}
+    for user in {suffix[2:] for suffix in found if suffix.startswith(("n:", "z:"))}:
+        listed, beside = found.get(f"n:{user}", []), found.get(f"z:{user}", [])
+        if isinstance(listed, list) and isinstance(beside, list):
+            places = [
+                (task_id, float(found.get(f"t:{task_id}", {}).get("pushed_at", 0)) - 120_000_000)
+                for task_id in listed
+                if not task_id.startswith("\n")
+            ]
+            queues[f"n:{user}"] = sorted([*places, *beside], key=lambda entry: (entry[1], entry[0]))
+    return {name: queue for name, queue in queues.items() if queue}
 
 
 def _parts(task_id: str, fields: list[str], message: str) -> dict[str, Any]:

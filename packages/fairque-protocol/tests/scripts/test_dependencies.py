@@ -11,7 +11,7 @@ from fairque.protocol.errors import BatchTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls
+from fairque.testing.internal import calls, packed
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -174,10 +174,10 @@ class TestManyDependencies:
             queue.push(queue.task(depends_on=above))
         queue.push(*(queue.task(task_id=name) for name in above[:200]))
         before = queue.snapshot()
-        lines = "\n".join(f"c{name}" for name in above[:200])
+        lines = "".join(f"\nc{name}" for name in above[:200])
         tasks: list[Any] = []
         for number in range(51):
-            tasks += [f"c{number}", "ann", 3, "", 1000, "", "", 0, "d" * 16, lines, "{}"]
+            tasks += [f"c{number}{lines}", packed()]
         assert queue.raw("push", 1_000, 1_000, *tasks)[0] == Status.BAD_ARGS
         assert queue.snapshot() == before
 

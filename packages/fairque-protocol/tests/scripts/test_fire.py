@@ -13,7 +13,7 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.holder import holder_of
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls, stored_schedule
+from fairque.testing.internal import calls, packed, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -380,13 +380,12 @@ class TestBadArguments:
             *((7, v) for v in ("", "x")),
             *((9, v) for v in ("x", "6")),
             (10, "schedule:s:6"),
-            (11, ""),
-            (12, "7"),
-            (14, "x"),
+            (10, "schedule:s:5\n+5"),
+            *((11, v) for v in (b"", packed(""), packed(priority=0), packed(timeout_ms=0.5))),
         ],
     )
     def test_the_script_refuses_arguments_that_no_builder_sends(
-        self, queue: "Bench", clockwork: Clockwork, place: int, value: str
+        self, queue: "Bench", clockwork: Clockwork, place: int, value: str | bytes
     ) -> None:
         clockwork.store(every_second())
         before = queue.snapshot()

@@ -1,6 +1,6 @@
 """The outputs of a task for its dependents: its result and XCom, kept until the last dependent has ended."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,7 +9,7 @@ from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls
+from fairque.testing.internal import calls, packed
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -231,14 +231,15 @@ class TestHeritage:
         queue.finish(*queue.pop(2))
         assert set(queue.snapshot("n:", "c:")) == {"c:ann"}
         (child,) = queue.pop()
-        assert child.heritage == ("ann", Priority.CRITICAL)
+        assert (child.user_id, child.priority) == ("ann", Priority.CRITICAL)
 
     def test_the_user_and_priority_of_a_task_itself_take_precedence(self, queue: "Bench") -> None:
         queue.push(queue.task("ann", task_id="p", priority=Priority.HIGH))
         queue.push(queue.task("bob", task_id="c", depends_on=["p"], priority=Priority.NORMAL))
         queue.finish(*queue.pop())
         (child,) = queue.pop()
-        assert (child.heritage, queue.info("c").user_id, queue.info("c").priority) == (None, "bob", Priority.NORMAL)
+        assert (child.user_id, child.priority) == ("bob", Priority.NORMAL)
+        assert (queue.info("c").user_id, queue.info("c").priority) == ("bob", Priority.NORMAL)
 
     def test_the_user_is_inherited_through_a_pipeline_of_one_push(self, queue: "Bench") -> None:
         tasks = [queue.task(None, task_id=f"c{n}", depends_on=[f"c{n - 1}"], priority=None) for n in range(1, 4)]
@@ -260,5 +261,6 @@ class TestHeritage:
         assert queue.push(child) == [(Status.ALREADY, S.DEFERRED, "c")]
 
     def test_without_parents_nothing_is_inherited(self, queue: "Bench") -> None:
-        arguments: list[Any] = ["1000", "1000", "c", "", "0", "", "1", "", "", "0", "d" * 16, "", "{}"]
-        assert queue.raw("push", *arguments)[0] == Status.BAD_ARGS
+        for priority, user in ((3, ""), (0, "ann")):
+            assert queue.raw("push", 1_000, 1_000, "c", packed(user, priority=priority))[0] == Status.BAD_ARGS
+            assert queue.raw("push", 1_000, 1_000, "c\nrp", packed(user, priority=priority))[0] == Status.UNKNOWN_PARENT

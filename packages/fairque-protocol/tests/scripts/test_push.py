@@ -1,5 +1,7 @@
 """push: what is stored, what a repeated push answers, and what is refused."""
 
+import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,11 +11,12 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import with_fields
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls, set_schema
+from fairque.testing.internal import calls, packed, set_schema
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
+NO_NUMBERS = (-0.5, 0.5, math.nan, math.inf, -math.inf, 2.0**53, 1e300)
 QUEUED, SCHEDULED = TaskState.QUEUED, TaskState.SCHEDULED
 MALFORMED = Status.BAD_ARGS
 
@@ -212,49 +215,56 @@ class TestRefusals:
             queue.push()
         assert queue.snapshot() == before
 
+    @pytest.mark.parametrize("first", ["", "x" * 129, "a\x00b", "a\rb", "\n+5"])
+    def test_a_malformed_id_is_refused(self, queue: "Bench", first: str) -> None:
+        is_refused(queue, first, packed())
+
     @pytest.mark.parametrize(
-        ("place", "value"),
+        "line",
         [
-            (0, ""),
-            (0, "x" * 129),
-            (0, "a\nb"),
-            (1, ""),
-            (1, "é" * 65),
-            (1, "a\x00b"),
-            (2, "0"),
-            (2, "7"),
-            (2, "2.5"),
-            (2, "high"),
-            (3, "-5"),
-            (3, "soon"),
-            (3, "+"),
-            (3, "9" * 16),
-            (3, "+" + "9" * 400),
-            (4, "-1"),
-            (4, "never"),
-            (4, "1e300"),
-            (5, "cheap"),
-            (5, "nan"),
-            (5, "-1"),
-            (7, "0.3"),
-            (7, "inf"),
-            (7, ""),
-            (9, "x"),
-            (9, "xparent"),
-            (9, "c"),
-            (9, "c" + "p" * 129),
-            (9, "cp\n\ncq"),
+            *("", "5", "x", "xparent", " +5", "\t"),
+            *("+", "+-5", "+5.5", "+soon", "+" + "9" * 16, "+" + "9" * 400, "+5 ", "+5\n+6", "+5\n@6"),
+            *("@", "@-5", "@1e3", "@" + "9" * 16),
+            *(
+                "d",
+                "dkey",
+                "d" + "a" * 65,
+                "dab ",
+                "dab x",
+                "dab -1",
+                "dab 0.3",
+                "dab inf",
+                "dab " + "9" * 16,
+                "dab 5 6",
+            ),
+            *("dab\ndcd", "dab\r"),
+            *("c", "r", "c" + "p" * 129, "cp\n\ncq", "cp\n"),
         ],
     )
-    def test_a_malformed_task_is_refused_and_its_batch_with_it(self, queue: "Bench", place: int, value: str) -> None:
-        good: list[Any] = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "", "{}"]
-        bad = [*good[:place], value, *good[place + 1 :]]
-        bad[0] = bad[0] if place == 0 else "bad"
-        before = queue.snapshot()
-        code, why = queue.raw("push", 1000, 1000, *good, *bad)
-        assert code == MALFORMED
-        assert b"malformed" in why
-        assert queue.snapshot() == before
+    def test_a_malformed_line_after_the_id_is_refused(self, queue: "Bench", line: str) -> None:
+        is_refused(queue, f"bad\n{line}", packed())
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            packed()[:18],
+            packed(message=b"")[:-1],
+            packed(priority=7),
+            packed(priority=255),
+            *(packed(timeout_ms=number) for number in NO_NUMBERS),
+            *(packed(cost_us=number) for number in (*NO_NUMBERS, -2)),
+            packed(digest=b""),
+            packed(digest=b"d" * 7),
+            packed(digest=b"d" * 9),
+            packed(digest=b"d" * 16),
+            packed("é" * 65),
+            *(packed(user) for user in ("a\x00b", "a\nb", "\x7f", "")),
+            packed(priority=0),
+        ],
+    )
+    def test_a_malformed_content_is_refused(self, queue: "Bench", content: bytes) -> None:
+        is_refused(queue, "bad", content)
 
     @pytest.mark.parametrize(
         "arguments",
@@ -262,12 +272,13 @@ class TestRefusals:
             [],
             ["1000"],
             ["1000", "5"],
-            ["x", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
-            ["1000", "x", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
-            ["1048577", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
-            ["1000", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", ""]],
+            ["x", "5", "id", packed()],
+            ["1000", "x", "id", packed()],
+            ["1048577", "5", "id", packed()],
+            ["1000", "5", "id"],
+            ["1000", "5", "id", packed(), "other"],
         ],
-        ids=["none", "one", "no task", "no limit", "no retention time", "limit too high", "one short"],
+        ids=["none", "one", "no task", "no limit", "no retention time", "limit too high", "one short", "one too many"],
     )
     def test_wrong_numbers_of_arguments_are_refused(self, queue: "Bench", arguments: list[Any]) -> None:
         before = queue.snapshot()
@@ -275,10 +286,49 @@ class TestRefusals:
         assert queue.snapshot() == before
 
     def test_the_script_also_refuses_a_batch_above_the_limits(self, queue: "Bench") -> None:
-        def tasks(number: int, message: str) -> list[Any]:
-            return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", "", message)]
+        def tasks(number: int, message: bytes) -> list[Any]:
+            return [a for n in range(number) for a in (f"t{n}", packed(message=message))]
 
         before = queue.snapshot()
-        assert queue.raw("push", 1_000, 1_000, *tasks(1_001, "{}"))[0] == MALFORMED
-        assert queue.raw("push", 1_048_576, 1_000, *tasks(5, "x" * 1_048_576))[0] == MALFORMED
+        assert queue.raw("push", 1_000, 1_000, *tasks(1_001, b"{}"))[0] == MALFORMED
+        assert queue.raw("push", 1_048_576, 1_000, *tasks(5, b"x" * 1_048_576))[0] == MALFORMED
+        assert queue.snapshot() == before
+
+
+class TestContent:
+    """What a producer packs is stored as it is, and popped as it was stored."""
+
+    @pytest.mark.parametrize("size", [0, 1, 2_000, 300_000])
+    def test_any_bytes_may_be_the_message(self, queue: "Bench", size: int) -> None:
+        message = bytes(number % 256 for number in range(size))
+        queue.raw("push", 1_000_000, 1_000, "t", packed(message=message))
+        (held,) = queue.pop()
+        assert held.message == message
+
+    @pytest.mark.parametrize("lines", ["", "\n+0", "\ndab", "\ncp"], ids=["plain", "due", "with a key", "dependent"])
+    def test_every_way_stores_the_same_bytes(self, queue: "Bench", lines: str) -> None:
+        queue.finish(queue.started(task_id="p"))
+        content = packed("zoë", timeout_ms=5, cost_us=7, message=b"{}")
+        assert queue.raw("push", 1_000, 1_000, f"t{lines}", content)[0] == Status.OK
+        stored: Any = queue.client.get(f"{queue.keys.prefix}t:t")
+        kind, pushed_us = struct.unpack_from("<Bd", stored)
+        assert (kind, pushed_us // 1_000, stored[9:]) == (1, queue.now_ms, content)
+        record = queue.snapshot()["t:t"]
+        assert [record[name] for name in ("user", "timeout", "cost", "digest")] == ["zoë", "5", "7", "64" * 8]
+
+    def test_an_inherited_user_and_priority_are_filled_in(self, queue: "Bench") -> None:
+        queue.push(queue.task("zoë", task_id="p", priority=Priority.LOW))
+        own = packed("", priority=0, timeout_ms=5, cost_us=7, message=b"{}")
+        assert queue.raw("push", 1_000, 1_000, "t\ncp", own)[0] == Status.OK
+        stored: Any = queue.client.get(f"{queue.keys.prefix}t:t")
+        assert stored[9:] == packed("zoë", priority=2, timeout_ms=5, cost_us=7, message=b"{}")
+
+
+def is_refused(queue: "Bench", first: str, content: bytes) -> None:
+    before = queue.snapshot()
+    good: list[Any] = ["good", packed()]
+    for others in ([], good):
+        code, why = queue.raw("push", 1_000, 1_000, *others, first, content)
+        assert code == MALFORMED
+        assert b"malformed" in why
         assert queue.snapshot() == before

@@ -45,10 +45,12 @@ class Variants:
     Attributes:
         quick: They count in a hash how often the quick path was taken.
         slow: They have none.
+        cancel: It takes a list of three elements for a long one.
     """
 
     quick: dict[str, str]
     slow: dict[str, str]
+    cancel: str
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,8 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Variants:
     folder = tmp_path_factory.mktemp("slow") / "lua"
     with resources.as_file(resources.files("fairque.protocol").joinpath("lua")) as scripts:
         shutil.copytree(scripts, folder)
+    listed = folder / "includes" / "listed.lua"
+    listed.write_text(listed.read_text().replace("local NEAR = 1000", "local NEAR = 1"))
     quick = {}
     for name, end in QUICK.items():
         text = expand(name, folder)
@@ -64,7 +68,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Variants:
         quick[name] = text.replace(end, end.replace("return", noted))
         path = folder / f"{name}.lua"
         path.write_text(path.read_text().replace(f'--- @include "quick_{name}"\n', ""))
-    return Variants(quick, {name: expand(name, folder) for name in QUICK})
+    return Variants(quick, {name: expand(name, folder) for name in QUICK}, expand("cancel", folder))
 
 
 #: None, a small one, and one at and one above the limit up to which it is sent to those who wait.
@@ -117,6 +121,12 @@ class Pair:
         for queue, held in zip(self._queues, self._held, strict=True):
             if held:
                 queue.run(calls.watch_many(queue.keys, [one.task_id for one in held[:number]], listener="ear"))
+
+    def cancel(self, number: int) -> None:
+        """Cancel a task."""
+        for queue in self._queues:
+            call = calls.cancel(queue.keys, f"t{number}", reason="", result_ttl_ms=500)
+            queue.client.eval(self._variants.cancel, 1, queue.keys.meta, *call.args)
 
     def pop_again(self) -> None:
         """Repeat the last call, as after a lost answer."""
@@ -193,7 +203,13 @@ class Pair:
         return Task(task_id=task_id, user_id=user, func="f", **fields[kind])
 
 
-KINDS = ["plain"] * 60 + ["known", "cost", "timeout", "large", *["urgent"] * 4, "low", *["later"] * 3, "unique"]
+KINDS = [
+    *["plain"] * 60,
+    *["known", "cost", "timeout", "large", "unique"],
+    *["urgent"] * 4,
+    *["low"] * 8,
+    *["later"] * 3,
+]
 TASKS = st.one_of(
     *[st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(KINDS)), min_size=1, max_size=6)] * 5,
     st.integers(1, len(CROWD)).map(lambda number: CROWD[:number]),
@@ -206,7 +222,17 @@ POPS = st.tuples(
 )
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
-    [*["push", "pop", "finish"] * 3, *["advance"] * 2, "again", "watch", "release", "fail", "sweep", "back"],
+    [
+        *["push", "pop", "finish"] * 3,
+        *["advance"] * 2,
+        *["release"] * 2,
+        "again",
+        "watch",
+        "fail",
+        "sweep",
+        "cancel",
+        "back",
+    ],
 ).flatmap(
     lambda what: st.tuples(
         st.just(what),
@@ -214,7 +240,8 @@ STEPS = st.sampled_from(
             "push": TASKS,
             "pop": POPS,
             "advance": st.sampled_from([0, 1, 40, 700, 31_000, 61_000]),
-            "back": st.integers(1, 50),
+            "back": st.integers(-50, -1),
+            "cancel": st.integers(1, 40),
         }.get(what, st.integers(1, 6)),
     )
 )
@@ -237,10 +264,10 @@ def take(pair: Pair, what: str, value: Any) -> None:
         case "release" | "fail":
             pair.both(lambda queue, held: getattr(queue, what)(*held[:value]) if held else None)
             pair.both(lambda _, held: held.__delitem__(slice(0, value)))
-        case "advance":
+        case "advance" | "back":
             pair.both(lambda queue, _: queue.advance(value))
-        case "back":
-            pair.both(lambda queue, _: queue.advance(-value))
+        case "cancel":
+            pair.cancel(value)
         case "sweep":
             pair.both(lambda queue, _: queue.sweep())
 
@@ -320,8 +347,8 @@ def test_a_pop_of_plain_tasks_takes_the_quick_path(queue: "Bench", number: int) 
     for user in ("ann", "bob", "cid"):
         queue.fill(user, number)
     used = commands(queue, lambda: queue.pop(number))
-    assert {"mget", "hset", "zremrangebyrank"} <= used
-    assert "zpopmin" not in used
+    assert {"mget", "hset", "ltrim"} <= used
+    assert not {"lindex", "lpop"} & used
     assert queue.stats().running == number
 
 
@@ -338,6 +365,27 @@ def test_a_retry_is_taken_on_the_quick_path_with_a_later_fence(queue: "Bench") -
     queue.sweep()
     first = queue.info("t1")
     used = commands(queue, lambda: queue.pop(1))
-    assert "zpopmin" not in used
+    assert not {"lindex", "lpop", "zpopmin"} & used
     assert first.attempts == 1
     assert queue.info("t1").attempts == 2
+
+
+@pytest.mark.xdist_group("commandstats")
+@pytest.mark.parametrize("number", [3, 50])
+def test_tasks_beside_the_list_are_taken_on_the_quick_path(queue: "Bench", number: int) -> None:
+    """The rest of the script compares the first of both for each task."""
+    for priority in (Priority.LOW, Priority.NORMAL, Priority.HIGH):
+        queue.fill("ann", number, priority=priority)
+    queue.release(*queue.pop(2))
+    used = commands(queue, lambda: queue.pop(2 * number))
+    assert {"getrange", "zremrangebyrank"} <= used
+    assert not {"lindex", "lpop", "zrem"} & used
+    assert queue.stats().running == 2 * number
+
+
+@pytest.mark.xdist_group("commandstats")
+def test_a_push_to_a_user_with_a_list_does_not_look_at_the_user(queue: "Bench") -> None:
+    queue.push()
+    used = commands(queue, lambda: queue.push(*[queue.task() for _ in range(20)]))
+    assert {"rpush", "mset"} <= used
+    assert not {"zadd", "hset", "zcard"} & used

@@ -101,8 +101,20 @@ def held_back(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
     queue.drop()
 
 
-def test_the_user_record(busy: "Bench", held_back: "Bench") -> None:
-    records = [*busy.snapshot("u:").values(), *held_back.snapshot("u:").values()]
+@pytest.fixture
+def perforated(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with a long list in which one is missing, and a task beside it."""
+    queue = new_queue()
+    for _ in range(3):
+        queue.fill("ann", 700)
+    queue.fill("ann", 1, priority=Priority.LOW)
+    queue.cancel("t1050")
+    yield queue
+    queue.drop()
+
+
+def test_the_user_record(busy: "Bench", held_back: "Bench", perforated: "Bench") -> None:
+    records = [record for queue in (busy, held_back, perforated) for record in queue.snapshot("u:").values()]
     assert {field for record in records for field in record} == listed("User record")
 
 

@@ -92,6 +92,8 @@ def busy(queue: "Bench") -> None:
     queue.pop(6)
     # Something is queued whatever the rings are, and somebody has a debt.
     queue.fill("zoe", 3)
+    for user in ("ann", "zoe"):
+        queue.fill(user, 2, priority=Priority.LOW)
     queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
     writes = [
@@ -418,10 +420,13 @@ def fields_of(kind: str) -> tuple[str, ...]:
         "t": (
             *("state", "user", "prio", "digest", "timeout", "pushed_at", "ended_at", "cost", "dedup", "token"),
             *("settled", "charged", "score", "attempt", "lost", "fails", "solo", "worker", "cancel", "watch", "open"),
-            *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last", "result"),
+            *("root_at", "due", "at", "kids", "instead", "xcom", "keep", "told", "last", "result"),
             "large",
         ),
-        "u": ("S", "inf", "lane", "borrows", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+        "u": (
+            *("S", "inf", "lane", "borrows", "sorted", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
+            "tombstones",
+        ),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
             *("did", "content"),
@@ -541,7 +546,7 @@ def test_the_fields_of_records_are_those_of_the_specification() -> None:
 
 INDEXES = (
     *("ready", "fresh", "critical", "owe", "timers", "users", "configured", "running", "delayed", "deferred"),
-    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann", "w:parent"),
+    *("kept", "held", "dead", "schedules", "due", "z:ann", "z:zoe", "c:ann", "s:ann", "w:parent"),
 )
 
 
@@ -580,7 +585,7 @@ OTHER_TYPES: dict[str, Callable[[Any, str], Any]] = {
 }
 
 KINDS = (
-    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "z:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "schedule:", "schedules", "due", "lock"),
 )

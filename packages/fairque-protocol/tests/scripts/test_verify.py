@@ -103,7 +103,7 @@ class Damage:
 
     def a_queued_task_in_no_queue(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED, "bob")
-        self.client.zrem(f"{self.prefix}n:bob", task_id)
+        self.client.lrem(f"{self.prefix}n:bob", 0, task_id)
         self.client.zrem(f"{self.prefix}c:bob", task_id)
         return "nowhere", task_id
 
@@ -142,7 +142,7 @@ class Damage:
 
     def a_task_in_the_queue_of_another_user(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        self.client.zadd(f"{self.prefix}n:bob", {task_id: 1})
+        self.client.lpush(f"{self.prefix}n:bob", task_id)
         # The counter said the truth about the tasks, not about the places.
         return "place", task_id
 

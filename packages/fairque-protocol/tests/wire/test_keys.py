@@ -11,7 +11,7 @@ from fairque.protocol.wire.keys import QueueKeys, check_queue_name
 
 names = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
 ids = st.text(st.characters(codec="utf-8"), min_size=1) | st.sampled_from(["{a}", "}{", "x:{y}:z", "{", "}", "{}"])
-kinds = st.sampled_from(["t:", "x:", "r:", "w:", "n:", "c:", "s:", "dedup:", "claim:"])
+kinds = st.sampled_from(["t:", "x:", "r:", "w:", "n:", "z:", "c:", "s:", "dedup:", "claim:"])
 
 
 def crc16(data: bytes) -> int:

@@ -83,6 +83,11 @@ def test_what_nothing_refers_to_is_left_out(put: Put) -> None:
     assert expand("main", put("\n".join(lines))).splitlines() == [lines[0], *lines[2:7], lines[-1]]
 
 
+def test_a_constant_that_is_a_number_is_replaced_by_it(put: Put) -> None:
+    text = 'local MOST = 100 -- tasks\nreturn call("MOST", MOST - 1, other.MOSTLY) -- MOST'
+    assert expand("main", put(text)) == 'return call("MOST", 100 - 1, other.MOSTLY) -- MOST\n'
+
+
 def test_a_cycle_is_reported_with_all_its_files(put: Put) -> None:
     folder = put('--- @include "a"\n', a='--- @include "b"\n', b='--- @include "a"\n')
     with pytest.raises(ProtocolError, match=r"main\.lua -> includes/a\.lua -> includes/b\.lua -> includes/a\.lua"):

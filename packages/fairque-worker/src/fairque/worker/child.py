@@ -140,7 +140,8 @@ def _job(frame: dict[str, Any]) -> Job:
         frame["failures"],
         solo=False,
         pushed_at=0,
-        heritage=None if frame["heritage"] is None else (frame["heritage"][0], Priority(frame["heritage"][1])),
+        user_id=frame["user_id"],
+        priority=None if frame["priority"] is None else Priority(frame["priority"]),
     )
     # The worker watches the clock, and reports when the lease or the timeout is over.
     return Job(granted, Lease(math.inf))

@@ -46,7 +46,8 @@ _INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
 _OF_SCHEDULES = (b"schedules", b"due")
 _LISTENERS = b"w:"
-_OF_USERS = (b"n:", b"c:", b"s:")
+_LISTS = b"n:"
+_OF_USERS = (b"z:", b"c:", b"s:")
 
 
 def verify(
@@ -145,6 +146,7 @@ class _Walk:
     def places(self) -> None:
         """Check the entries of the indexes."""
         for names in self._names():
+            self._check_places(self._elements([name for name in names if name.startswith(_LISTS)]))
             self._check_places(self._members([name for name in names if name.startswith(_OF_USERS)]))
         self._check_places(self._members(_INDEXES))
         self._check_keys(b"cfg:" + user for _, user in self._members((b"configured",)))
@@ -175,7 +177,7 @@ class _Walk:
         counting: set[bytes] = set()
         for names in self._names():
             self._check_keys(name for name in names if name.startswith(_LISTENERS))
-            self._check_users(_after(names, b"n:", b"c:"), strays=True)
+            self._check_users(_after(names, b"n:", b"z:", b"c:"), strays=True)
         counting |= self._check_users(self._runner.scan_fields(self._prefix + b"u"), strays=False)
         self._check_users((user for _, user in self._members(_RINGS)), strays=True)
         for chunk in [*_chunks(counting, _COUNTING)] or [[]]:
@@ -227,6 +229,11 @@ class _Walk:
         """Yield all members of indexes, each with its index."""
         keys = [self._prefix + index for index in indexes]
         return ((key[len(self._prefix) :], member) for key, member in self._runner.scan_indexes(keys))
+
+    def _elements(self, lists: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all elements of lists, each with its list."""
+        keys = [self._prefix + name for name in lists]
+        return ((key[len(self._prefix) :], element) for key, element in self._runner.scan_lists(keys))
 
 
 def _after(names: Iterable[bytes], *prefixes: bytes) -> Iterator[bytes]:

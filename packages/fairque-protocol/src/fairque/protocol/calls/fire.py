@@ -17,7 +17,7 @@ __all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "lead",
 
 #: Most moves per call.
 MAX_MOVES = 200
-_NO_TASK: tuple[Argument, ...] = ("", *[""] * 11)
+_NO_TASK: tuple[Argument, ...] = ("", "", "")
 
 
 @frozen
@@ -129,7 +129,7 @@ def move(
     task = task_of(schedule, fire_at)
     message = encode_task(task)
     args = (*head, fire_at, *arguments_of(task, message))
-    return Move(schedule.schedule_id, revision, time, fire_at, missed, len(message.data), args)
+    return Move(schedule.schedule_id, revision, time, fire_at, missed, message.size, args)
 
 
 def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: int) -> Call[Firing]:

@@ -1,13 +1,15 @@
 """pop: give a worker its next tasks, fairly between users."""
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from fairque.protocol.calls.endings import Ended, Finished, ended_in, finished_args
 from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
 from fairque.protocol.model.states import Priority
+from fairque.protocol.wire.body import read_body
 from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -16,10 +18,13 @@ __all__ = ["MAX_POP_TASKS", "Granted", "Popped", "granted_in", "pop"]
 MAX_POP_TASKS = 100
 
 #: Where the tasks begin in an answer, and how many places each has.
-_FIRST, _PLACES = 5, 8
+_FIRST, _PLACES = 6, 3
+#: Fence, attempt, failures, and whether to run apart; task_format.lua has the same.
+_AGAIN = struct.Struct("<dIIB")
+_PRIORITIES = {int(priority): priority for priority in Priority}
 
 
-@frozen
+@define
 class Granted:
     """A task whose lease the worker now holds.
 
@@ -31,7 +36,8 @@ class Granted:
         failures: How many attempts have raised an error.
         solo: Whether its last worker was lost while running it, so that it should run apart from other tasks.
         pushed_at: When it was pushed, in milliseconds since the epoch.
-        heritage: User and priority of a task that inherits them from a dependency.
+        user_id: Its user, which it may have inherited from a dependency; None if it is unknown.
+        priority: Its priority, likewise.
     """
 
     task_id: str
@@ -41,7 +47,8 @@ class Granted:
     failures: int
     solo: bool
     pushed_at: int
-    heritage: tuple[str, Priority] | None = None
+    user_id: str | None = None
+    priority: Priority | None = None
 
     @property
     def fence(self) -> int:
@@ -100,7 +107,11 @@ def pop(
     def decode(reply: list[Any]) -> Popped:
         answers = checked(keys, reply)
         wait_ms = int(answers[2])
-        tasks = tuple(map(_granted, *(answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))))
+        # Most attempts are the first of their tasks, and have the same token.
+        token = f"{answers[5]}:{claim}"
+        ids, bodies, others = (answers[place::_PLACES] for place in range(_FIRST, _FIRST + _PLACES))
+        places = zip(ids, bodies, others, strict=True)
+        tasks = tuple([_granted(task_id, body, again, token, claim) for task_id, body, again in places])
         ended = ended_in(keys, answers[4]) if finished else ()
         return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]), ended)
 
@@ -112,23 +123,20 @@ def granted_in(reply: list[Any]) -> int:
     return (len(reply) - _FIRST) // _PLACES
 
 
-def _granted(  # noqa: PLR0917 - the places of an answer, in their order
-    task_id: bytes,
-    message: bytes,
-    token: bytes,
-    attempt: int,
-    failures: int,
-    solo: int,
-    pushed_at: bytes,
-    heritage: bytes,
-) -> Granted:
+def _granted(task_id: bytes, body: bytes, again: bytes, token: str, claim: str) -> Granted:
+    pushed_at, priority, user_id, message = read_body(body)
+    attempt, failures, solo = 1, 0, 0
+    if again:
+        fence, attempt, failures, solo = _AGAIN.unpack(again)
+        token = f"{int(fence)}:{claim}"
     return Granted(
         text(task_id),
         message,
-        text(token),
-        int(attempt),
-        int(failures),
+        token,
+        attempt,
+        failures,
         bool(solo),
-        int(pushed_at),
-        (text(heritage[1:]), Priority(int(heritage[:1]))) if heritage else None,
+        pushed_at,
+        user_id or None,
+        _PRIORITIES.get(priority),
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import define
 
-from fairque.protocol.durations import to_us
 from fairque.protocol.errors import (
     BatchTooLarge,
     FairqueError,
@@ -20,7 +19,7 @@ from fairque.protocol.errors import (
 from fairque.protocol.model.dependencies import parent_lines, parents_first
 from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.registry import parameter_name
-from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.safe_repr import safe_repr
 from fairque.protocol.wire.call import Argument, Call, checked, text
@@ -114,9 +113,9 @@ def encode_batch(
     order = _order(tasks, messages) if edges else range(len(tasks))
     for place in order:
         task, message = tasks[place], messages[place]
-        if len(message.data) > message_limit:
-            raise TaskTooLarge(task.task_id, len(message.data), message_limit)
-        size += len(message.data)
+        if message.size > message_limit:
+            raise TaskTooLarge(task.task_id, message.size, message_limit)
+        size += message.size
         args += arguments_of(task, message)
     if size > MAX_BATCH_BYTES:
         raise BatchTooLarge(
@@ -230,27 +229,21 @@ _STATUSES = {int(status): status for status in Status}
 _STATES: dict[bytes, TaskState | None] = {b"": None, **{state.encode(): state for state in TaskState}}
 
 
-def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
-    """Return the eleven arguments with which a script stores a task."""
-    return (
-        task.task_id,
-        message.user_id,
-        _priority(task, message),
-        _due(task),
-        task.timeout_ms,
-        "" if task.cost is None else to_us(task.cost, "cost"),
-        "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
-        task.dedup_ttl_ms,
-        message.digest,
-        parent_lines(message.parents),
-        message.data,
-    )
-
-
-def _due(task: Task[Any]) -> str:
+def arguments_of(task: Task[Any], message: Message) -> tuple[str, bytes]:
+    """Return the two arguments with which a script stores a task: id and what few have, a line each; and content."""
+    if task.execute_at is None and not task.delay_ms and task.dedup_key is None and not message.parents:
+        return task.task_id, message.content
+    lines = [task.task_id]
     if task.execute_at is not None:
-        return str(task.execute_at)
-    return f"+{task.delay_ms}" if task.delay_ms else ""
+        lines.append(f"@{task.execute_at}")
+    elif task.delay_ms:
+        lines.append(f"+{task.delay_ms}")
+    if task.dedup_key is not None:
+        hashed = blake2b(task.dedup_key.encode(), digest_size=16).hexdigest()
+        lines.append(f"d{hashed} {task.dedup_ttl_ms}" if task.dedup_ttl_ms else f"d{hashed}")
+    if message.parents:
+        lines.append(parent_lines(message.parents))
+    return "\n".join(lines), message.content
 
 
 def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int) -> QueueFull:
@@ -260,12 +253,6 @@ def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int)
         pause_ms / 1000,
         "user" if user_id else "queue",
     )
-
-
-def _priority(task: Task[Any], message: Message) -> int:
-    if task.priority is not None:
-        return int(task.priority)
-    return 0 if message.parents else int(Priority.NORMAL)
 
 
 def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:

@@ -320,7 +320,7 @@ def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -
 def _problems(schedule: Schedule, message_limit: int) -> list[str]:
     problems = schedule_problems(schedule)
     if not problems:
-        size = len(encode_task(task_of(schedule, 10**14)).data)
+        size = encode_task(task_of(schedule, 10**14)).size
         if size > message_limit:
             problems.append(
                 f"schedule {schedule.schedule_id!r}: the message of its tasks has {size:,} bytes, allowed are "

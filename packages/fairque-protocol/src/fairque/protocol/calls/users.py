@@ -155,7 +155,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
 
     unit = 1 if fields["cost_mode"] == b"count" else _MICROSECONDS
     weight, tag, virtual = setting("weight") or 1.0, number("S") or 0.0, number("V") or 0.0
-    heads = [number(name) for name in ("head_n:", "head_c:")]
+    heads = [number(name) for name in ("head_1", "head_2", "head_3")]
     cap, burst, backlog, ready, fresh, timer = (
         None if value is None else int(value)
         for value in (

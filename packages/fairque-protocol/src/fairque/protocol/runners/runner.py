@@ -104,6 +104,23 @@ class Runner(Caller):
                     yield from ((key, member) for member, _ in members)
                 cursors = {key: cursor for key, cursor in cursors.items() if cursor}
 
+    def scan_lists(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
+        """Return all elements of lists, each with its key, as `scan_indexes`; a key that is not a list has none.
+
+        It begins at the end of each list, so that it skips nothing when elements leave at the front.
+
+        Raises:
+            RedisUnavailable: The server did not answer, not even after retries.
+        """
+        for first in range(0, len(keys), most):
+            open_lists, last = keys[first : first + most], -1
+            while open_lists:
+                pages = self._with_retries(partial(self._elements, open_lists, last, most))
+                for key, page in zip(open_lists, pages, strict=True):
+                    yield from ((key, element) for element in page)
+                open_lists = [key for key, page in zip(open_lists, pages, strict=True) if len(page) == most]
+                last -= most
+
     def scan_fields(self, key: bytes, most: int = 500) -> Iterator[bytes]:
         """Return the fields of a hash; as `scan`. A key that is not a hash has none.
 
@@ -139,10 +156,18 @@ class Runner(Caller):
         with self._get_client().pipeline(transaction=False) as pipeline:
             for key, cursor in cursors.items():
                 pipeline.zscan(key, cursor, count=most)
-            pages = pipeline.execute(raise_on_error=False)
-        for place, page in enumerate(pages):
-            if isinstance(page, RedisError):
-                if "WRONGTYPE" not in str(page):
-                    raise page
-                pages[place] = (0, [])
-        return list(pages)
+            return _of_other_types(pipeline.execute(raise_on_error=False), (0, []))
+
+    def _elements(self, keys: Sequence[bytes], last: int, most: int) -> list[Any]:
+        with self._get_client().pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.lrange(key, last - most + 1, last)
+            return _of_other_types(pipeline.execute(raise_on_error=False), [])
+
+
+def _of_other_types(pages: Sequence[Any], nothing: object) -> list[Any]:
+    """Return answers, with nothing for each key of another type."""
+    for page in pages:
+        if isinstance(page, RedisError) and "WRONGTYPE" not in str(page):
+            raise page
+    return [nothing if isinstance(page, RedisError) else page for page in pages]

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import asdict, define
 
+from fairque.protocol.durations import to_us
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, encoded, fits_json, is_plain, loads, quoted
 from fairque.protocol.model.dependencies import After
@@ -24,6 +25,7 @@ from fairque.protocol.model.task import (
     from_fields,
     with_fields,
 )
+from fairque.protocol.wire.body import content, content_head, digest_in
 
 __all__ = ["WIRE_VERSION", "Message", "decode_backoff", "decode_task", "encode_backoff", "encode_task"]
 
@@ -61,18 +63,28 @@ class Message:
     """An encoded task.
 
     Attributes:
-        data: The bytes that workers get.
-        digest: 16 hexadecimal digits over the content without the times, so that a producer that creates the same
-            task again after a crash repeats the push instead of conflicting with it. Equal values have the same
-            digest, whatever the order of their keys.
-        user_id: The user; empty for that of the first parent.
+        content: What a push sends: priority, timeout, cost, digest, user and message; see `wire.body`.
+        size: Bytes of the message.
         parents: The tasks that it depends on, with those whose outputs are among its arguments.
     """
 
-    data: bytes
-    digest: str
-    user_id: str
+    content: bytes
+    size: int
     parents: tuple[After, ...]
+
+    @property
+    def data(self) -> bytes:
+        """The bytes that workers get."""
+        return self.content[-self.size :]
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits over the message without the times.
+
+        So a producer that creates the same task again after a crash repeats the push instead of conflicting with it.
+        Equal values have the same digest, whatever the order of their keys.
+        """
+        return digest_in(self.content).hex()
 
 
 def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: str | None = None) -> Message:
@@ -111,19 +123,18 @@ def _encode_common(task: Task[Any], user_id: str) -> Message:
         sorted_ = kwargs if len(kwargs) == 1 and is_plain(kwargs.values()) else canonical(kwargs)
         values += text
         compared += text if sorted_ is kwargs else f',"kwargs":{encoded(sorted_)}'
-    options, compared_options = _options(*_shared(task))
+    options, compared_options, packed = _options(*_shared(task))
     head = f'{{"v":{WIRE_VERSION},"id":{quoted(task.task_id)},"user":{quoted(user_id)}'
     body = f"{head}{values}{options}".encode()
     whole = body + b"}"
     if compared != values or compared_options != options:
         whole = f"{head}{compared}{compared_options}}}".encode()
-    digest = blake2b(whole, digest_size=8).hexdigest()
-    return Message(b"%b,%b" % (body, _encoded_times(task)), digest, user_id, ())
+    return _message(packed, whole, user_id, body, _encoded_times(task), ())
 
 
 @lru_cache(maxsize=1_000, typed=True)
-def _options(*values: Any) -> tuple[str, str]:
-    """Return the values of `_SHARED` as the part of a message that they are, and its form for comparisons."""
+def _options(*values: Any) -> tuple[str, str, bytes]:
+    """Return the values of `_SHARED` as a part of a message, its form for comparisons, and the head of a content."""
     given = dict(zip(_SHARED, values, strict=True))
     backoff = given.pop("backoff")
     fields = {name: given[name] for name, default in _OPTIONAL if given.get(name) not in (None, default)}
@@ -131,7 +142,21 @@ def _options(*values: Any) -> tuple[str, str]:
     if backoff is not None:
         fields["retry"] = encode_backoff(backoff)
         changed["retry"] = _compared_backoff(fields["retry"])
-    return _part(fields), _part(fields | changed)
+    return _part(fields), _part(fields | changed), _packed(Priority.NORMAL, **given)
+
+
+def _packed(inherited: int, priority: Priority | None, timeout_ms: int, cost: float | None, **_: Any) -> bytes:
+    """Return the head of the content of a task, given its priority if it has none of its own."""
+    cost_us = None if cost is None else to_us(cost, "cost")
+    return content_head(inherited if priority is None else priority, timeout_ms, cost_us)
+
+
+def _message(  # noqa: PLR0917 - passing them by name takes longer
+    head: bytes, compared: bytes, user_id: str, body: bytes, times: bytes, parents: tuple[After, ...]
+) -> Message:
+    digest = blake2b(compared, digest_size=8).digest()
+    packed = content(head, digest, user_id, body, b",", times)
+    return Message(packed, len(body) + 1 + len(times), parents)
 
 
 def _part(fields: dict[str, Any]) -> str:
@@ -169,8 +194,9 @@ def _encode_any(task: Task[Any], default_user_id: str | None, user_id: str | Non
         body = dumps(fields)
     except ValueError as error:
         raise InvalidTask(f"task {task.task_id} cannot be written as JSON: {error}") from error
-    digest = blake2b(_compared(body, fields, task), digest_size=8).hexdigest()
-    return Message(b"%b,%b" % (body[:-1], _encoded_times(task)), digest, user_id or "", parents)
+    # Without its own, its priority is that of its first parent.
+    head = _packed(0 if parents else Priority.NORMAL, task.priority, task.timeout_ms, task.cost)
+    return _message(head, _compared(body, fields, task), user_id or "", body[:-1], _encoded_times(task), parents)
 
 
 def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:

@@ -27,7 +27,7 @@ _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
 KEYS = (
-    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
+    *("meta", "t:", "a", "x:", "r:", "p:", "w:", "n:", "z:", "c:", "u", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
     *("schedule:", "schedules", "due", "lock"),
@@ -92,7 +92,7 @@ def _direct_commands(role: str) -> set[str]:
     if role == "worker":
         direct |= {"BLPOP", "DEL"}
     if role == "admin":
-        direct |= {"BLPOP", "HSCAN", "MGET", "SCAN", "ZSCAN"}
+        direct |= {"BLPOP", "HSCAN", "LRANGE", "MGET", "SCAN", "ZSCAN"}
     return direct
 
 
@@ -191,7 +191,7 @@ _WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
 
 def _touches(text: str, key: str) -> bool:
     """Whether a script names a key: ids follow a colon, which other code adds for the queues of users."""
-    if key in ("meta", "n:", "c:"):
+    if key in ("meta", "n:", "z:", "c:"):
         return key == "meta" or re.search(rf'"{key[0]}(?::|")', text) is not None
     return f'"{key}' in text if key.endswith(":") else f'"{key}"' in text
 

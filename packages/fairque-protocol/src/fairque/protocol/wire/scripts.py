@@ -17,6 +17,10 @@ __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 #: or a constant on one line, which calls nothing.
 _DEFINITION = re.compile(r"^local (?:function (\w+)\(|(\w+) = (?:[^({]*|\{[^({]*\})$)")
 _WORD = re.compile(r"\w+")
+#: A constant that is a number.
+_NUMBER = re.compile(r"^local ([A-Z_]+) = (\d+)(?: +--.*)?$")
+#: A name, or what may contain names and is not code: a string or a comment.
+_NAME = re.compile(r'"[^"]*"|\'[^\']*\'|--.*|\b[A-Z_]+\b')
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: After this many files the rest is nested in a function. When Lua creates a function, it searches the local variables
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
@@ -77,8 +81,9 @@ def load_scripts() -> None:
 def expand(name: str, folder: Traversable) -> str:
     """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
 
-    After every `_LEVEL` of them the rest is wrapped in a function, which is called at once. Functions and constants to
-    which nothing refers are left out: a script creates them again in each call.
+    After every `_LEVEL` of them the rest is wrapped in a function, which is called at once. Constants that are numbers
+    are replaced by them, so that they do not count as outer variables. Functions and constants to which nothing refers
+    are left out: a script creates them again in each call.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.
@@ -117,7 +122,19 @@ def expand(name: str, folder: Traversable) -> str:
 
     add(f"{name}.lua", ())
     lines.extend(["end)()"] * levels)
-    return "\n".join(_without_unused(lines)) + "\n"
+    return "\n".join(_without_unused(_with_numbers(lines))) + "\n"
+
+
+def _with_numbers(lines: Iterable[str]) -> list[str]:
+    """Replace the constants that are numbers by these."""
+    numbers: dict[str, str] = {}
+    replaced = []
+    for line in lines:
+        if found := _NUMBER.match(line):
+            numbers[found[1]] = found[2]
+        else:
+            replaced.append(_NAME.sub(lambda name: numbers.get(name[0], name[0]), line))
+    return replaced
 
 
 def _without_unused(lines: list[str]) -> list[str]:

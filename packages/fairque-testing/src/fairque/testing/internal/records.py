@@ -11,6 +11,7 @@ __all__ = [
     "USER_RECORD",
     "amend_globals",
     "amend_record",
+    "packed",
     "parse_globals",
     "read_globals",
     "read_message",
@@ -30,19 +31,19 @@ _NEVER = 2**53
 
 #: Functions that read and write the record of a user, which is a field of a hash.
 USER_RECORD = """
-local LANES, NUMBERS, BORROWS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}, 4
+local LANES, NUMBERS = {[0] = "", "F", "R", "P"}, {[""] = 0, F = 1, R = 2, P = 3}
 local function parse_user(text)
   local S, served, since, ewma, inf, lane = struct.unpack("<ddddI4B", text)
   local r = #text > 37 and cmsgpack.unpack(string.sub(text, 38)) or {}
   r.S, r.served, r.since, r.inf, r.ewma = S, served, since, inf, ewma > 0 and ewma or nil
-  r.lane, r.borrows = LANES[lane % BORROWS], lane >= BORROWS or nil
+  r.lane, r.borrows, r.sorted = LANES[lane % 4], lane % 8 >= 4 or nil, lane >= 8 or nil
   return r
 end
 local function pack_user(r)
   local tail = {}
   for name, value in pairs(r) do tail[name] = value end
-  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows"}) do tail[name] = nil end
-  local lane = NUMBERS[r.lane] + (r.borrows and BORROWS or 0)
+  for _, name in ipairs({"S", "served", "since", "ewma", "inf", "lane", "borrows", "sorted"}) do tail[name] = nil end
+  local lane = NUMBERS[r.lane] + (r.borrows and 4 or 0) + (r.sorted and 8 or 0)
   return struct.pack("<ddddI4B", r.S, r.served, r.since, r.ewma or 0, r.inf, lane)
     .. (next(tail) and cmsgpack.pack(tail) or "")
 end
@@ -61,7 +62,7 @@ redis.call("HSET", KEYS[1], ARGV[2], pack_user(record))
 #: message, `''` if there is none.
 TASK_RECORD = """
 local STATES = {"QUEUED", "SCHEDULED", "DEFERRED", "STARTED", "FINISHED", "FAILED", "CANCELED"}
-local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "heir", "large"}
+local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "large"}
 local TEXTS = {"token", "settled", "worker"}
 local function parse_task(text)
   local r, sizes, kind, place, state, flags, result, map = {state = "QUEUED"}, {}, 0, 0, 0, 0, 0, 0
@@ -163,6 +164,30 @@ def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
         client.eval(_AMEND_TASK, 1, key, dumps(fields), f"{queue}}}:", name)
     else:
         client.eval(_AMEND, 1, key, dumps(fields))
+
+
+def packed(
+    user_id: str = "ann",
+    *,
+    priority: int = 3,
+    timeout_ms: float = 1_000,
+    cost_us: float = -1,
+    digest: bytes = b"d" * 8,
+    message: bytes = b"{}",
+) -> bytes:
+    """Return a task as a producer packs it for a push. Nothing is checked.
+
+    Args:
+        user_id: The user; empty for that of the first parent.
+        priority: The priority; 0 for that of the first parent.
+        timeout_ms: How long an attempt may take.
+        cost_us: Expected run time; -1 if there is none.
+        digest: What identifies the content of the task.
+        message: The encoded task.
+    """
+    user = user_id.encode()
+    head = struct.pack("<BddBB", priority, timeout_ms, cost_us, len(digest), len(user))
+    return head + digest + user + message
 
 
 def read_message(client: Any, prefix: str, task_id: str) -> bytes:

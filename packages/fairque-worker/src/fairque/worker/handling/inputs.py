@@ -25,15 +25,15 @@ _PAUSE_SECONDS = 1.0
 
 
 def task_of(granted: Granted) -> Task[Any]:
-    """Return the task that the queue granted, with the user and the priority that it inherits, if any.
+    """Return the task that the queue granted, with the user and the priority that it has inherited, if any.
 
     Raises:
         ProtocolError: Its message cannot be read.
     """
     task = decode_task(granted.message)
-    if granted.heritage is None:
+    user_id, priority = granted.user_id, granted.priority
+    if user_id is None or (user_id == task.user_id and priority is task.priority):
         return task
-    user_id, priority = granted.heritage
     return with_fields(task, user_id=user_id, priority=priority)
 
 

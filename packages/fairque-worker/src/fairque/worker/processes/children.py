@@ -264,7 +264,8 @@ def _order(job: Job) -> dict[str, Any]:
         "token": granted.token,
         "attempt": granted.attempt,
         "failures": granted.failures,
-        "heritage": granted.heritage,
+        "user_id": granted.user_id,
+        "priority": granted.priority,
     }
 
 
