@@ -8,15 +8,11 @@
     renewed, {-1} lost | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "read_ahead"
 local refused = begin()
 if refused then return refused end
 local lease_ms = number_at(1)

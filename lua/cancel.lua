@@ -9,17 +9,11 @@
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "tasks"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
+--- @include "endings"
+--- @include "dependencies"
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason = number_at(1), ARGV[2], ARGV[3]

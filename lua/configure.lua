@@ -5,10 +5,10 @@
   ARGV[1] cost_mode: 'time', 'count', or '' unchanged  ARGV[2] backlog: most waiting tasks of the queue, 0 for no limit,
     '' unchanged
   Returns {1} | {2} nothing to change | {-8} users have tasks or debts | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "create"
+--- @include "writes"
 local refused = begin()
 if refused then return refused end
 local mode, most = ARGV[1], ARGV[2]
@@ -26,12 +26,12 @@ count("settings", 1)
 save_counts()
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
-  counted = mode == "count"
+  note_counted(mode == "count")
   g.V, g.aseq, g.bs, g.cg, g.est0 = 0, 0, 0, 0, 1000 -- averages and tags are in the old unit
 end
 if changes_backlog then
   call("HSET", KEYS[1], "backlog", most)
-  backlog = number_at(2)
+  note_backlog(number_at(2))
 end
 save_globals()
 return {1}

@@ -7,20 +7,14 @@
   Returns {1, code, ...} with one place per task: {1} deleted, {2} not a dead letter, {-2} not found, {-8} its
     dependents are still being notified of its end: repeat the call | {-5, what} | {-6, schema}
   Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "dependents_pending"
---- @include "forget_task"
+--- @include "retention"
+--- @include "dependencies"
 local MOST_TASKS = 1000
 
 local refused = begin()

@@ -3,7 +3,8 @@
   KEYS[1] meta
   ARGV[1] ahead_ms: how far to look ahead  ARGV[2] most: 1 to 10000  ARGV[3] skip: how many of the earliest to leave out
   Returns {1, now_ms, schedule, due_ms, ...} with two places per schedule | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
 local refused = begin_reading()
 if refused then return refused end

@@ -6,10 +6,8 @@
   Returns {1, revision} | {2, revision} already so | {-2} not found | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
+--- @include "schedule_record"
 --- @include "schedules"
---- @include "retime"
---- @include "commit_schedules"
 local refused = begin()
 if refused then return refused end
 local id, on, overdue = id_at(1), ARGV[2] == "1", overdue_at(3)

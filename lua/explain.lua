@@ -5,13 +5,13 @@
   Returns {1, now_ms, state, user, place, due_ms, lease_ms, field, value, ...}: place in the user's queue from 0, when
     it is due, when its lease ends, each '' if it has none; then the fields of read_user | {-2} not found
     | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
---- @include "task"
---- @include "about_user"
---- @include "score"
---- @include "boost"
---- @include "rank_after"
+--- @include "writes"
+--- @include "tasks"
+--- @include "queues"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 local id = ARGV[1]

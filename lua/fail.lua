@@ -11,20 +11,14 @@
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "leave_running"
 --- @include "endings"
---- @include "trim"
+--- @include "attempts"
+--- @include "retention"
+--- @include "finish"
+--- @include "dependencies"
 local STRIDE = 6
 local VERDICTS = {retry = true, snooze = true, dead = true, cancel = true}
 

@@ -12,17 +12,8 @@
 --- @include "quick_finish"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "finish"
+--- @include "dependencies"
 local STRIDE = 5
 
 local refused = begin()

@@ -12,25 +12,18 @@
     {-12, next} too early, {-7, next, pause_ms} too many waiting tasks | {-1, term} a later leader exists | {-5, what} |
     {-6, schema}
   Moves: NEW -> QUEUED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "user_record"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "backlog"
---- @include "conclude"
---- @include "task_at"
 --- @include "store"
+--- @include "schedule_record"
 --- @include "schedules"
---- @include "move_on"
---- @include "last_one_runs"
---- @include "lose"
+--- @include "verification"
 local STRIDE, TASK = 10, 8 -- where the task's two arguments begin in a group
 local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
 

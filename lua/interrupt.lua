@@ -4,6 +4,7 @@
   KEYS[1] meta
   ARGV[1] worker
   Returns {1} | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
 local refused = begin()

@@ -6,10 +6,10 @@
   Returns {1, term, lease_ms, born, changes} it leads, or without the last two it resigned | {2, term, 0} it resigned
     before | {-11, term, left_ms, holder, born, changes} another one leads | {-5, what} | {-6, schema}; born is when
     the queue was created, changes the number of changes of schedules and settings ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "create"
---- @include "edition"
+--- @include "reading"
 local refused = begin()
 if refused then return refused end
 local holder, lease_ms = ARGV[1], number_at(2)

@@ -7,16 +7,14 @@
   ARGV[1..] for each task: user ('' the defaults of all), setting ('weight', 'cap', 'rate', 'burst', 'backlog'
     or 'paused'), value ('' none)
   Returns {1, changed} | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
+--- @include "writes"
+--- @include "user_record"
+--- @include "users"
 --- @include "sync"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "create"
 local STRIDE = 3
 local MOST = 1000 -- settings per call; keep equal to limits.py
 local HOLDS = {cap = true, rate = true, burst = true, paused = true}
@@ -60,9 +58,9 @@ end
 if changed == 0 then return {1, 0} end
 create()
 call("HSET", KEYS[1], "limits", "1")
-limited = true
+note_limited(true)
 count("settings", 1)
-defaults = nil -- this call may have changed them
+forget_defaults()
 for id, w in pairs(weights) do
   local u = user(id)
   read_limits(u)

@@ -12,7 +12,7 @@
     says otherwise: if it is not empty, it is packed as task_format says;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
     wait_ms is 0 then, else the time until the next delayed task, retry, rate or lease end, -1 if there is none;
-    reclaimed lists the tasks that were reclaimed, see reclaim.lua;
+    reclaimed lists the tasks that were reclaimed, see reclaim in due.lua;
     ended is the answer of finish for the attempts in ARGV, if any: {1, state}, {2, state}, {-1, state}, {-2, ''}
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, STARTED -> FINISHED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED,
@@ -20,30 +20,21 @@
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 local ended -- the answer about attempts that the quick path has ended
 --- @include "quick_pop"
+--- @include "access"
+--- @include "formats"
 --- @include "begin"
---- @include "counts"
---- @include "batch"
---- @include "task"
---- @include "describe"
---- @include "forget_task"
---- @include "user"
---- @include "sync"
---- @include "read_ahead"
---- @include "enter"
---- @include "wake"
---- @include "commit"
 --- @include "arguments"
---- @include "conclude"
---- @include "grant"
---- @include "free_dependents"
---- @include "leave_running"
---- @include "finish"
---- @include "put_back"
---- @include "reclaim"
---- @include "promote"
---- @include "collect"
+--- @include "writes"
+--- @include "tasks"
+--- @include "rings"
+--- @include "users"
+--- @include "sync"
+--- @include "enter"
+--- @include "attempts"
 --- @include "pick"
---- @include "sizes"
+--- @include "due"
+--- @include "finish"
+--- @include "dependencies"
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)

@@ -5,11 +5,13 @@
   ARGV[1..] for each task: id, token, progress (JSON)
   Returns {1, code, ...} with one place per task: {1} stored, {-1} lost, {-2} not found | {-5, what}
     | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "task"
---- @include "batch"
---- @include "listeners"
+--- @include "writes"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "endings"
 local STRIDE = 3
 local MOST_BYTES = 4096 -- of one progress value
 

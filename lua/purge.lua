@@ -6,20 +6,16 @@
   Returns {1, canceled, left} | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
+--- @include "queues"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "bury"
+--- @include "endings"
+--- @include "dependencies"
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason, most = number_at(1), id_at(2), ARGV[3], number_at(4)

@@ -5,7 +5,7 @@
   ARGV[1] message_limit: bytes of the largest message  ARGV[2] result_ttl_ms
   ARGV[3..] for each task: task (its id; then what few have, each on a line of its own: '+N' runnable in N ms, '@N' at
     N ms, 'dHASH' holds a deduplication key until its end or 'dHASH N' for N ms, 'cID' and 'rID' for each parent, see
-    parents.lua), content (its body from the priority on, see task_format.lua; priority 0 or no user: that of the first
+    dependencies.lua), content (its body from the priority on, see formats.lua; priority 0 or no user: that of the first
     parent)
   Returns {1, code, state, id, ...} with three places per task: {1, state, id} stored, {2, state, id} stored before, {3,
     state, id} deduplicated (state '': that task was deleted) | {-3, id} conflict | {-4, id, bytes} too large | {-9, id,
@@ -13,28 +13,19 @@
     of the queue | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED, NEW -> DEFERRED, NEW -> CANCELED ]]
 --- @include "quick_push"
+--- @include "formats"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "queues"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "backlog"
---- @include "conclude"
---- @include "parents"
---- @include "due_time"
---- @include "task_at"
---- @include "create"
---- @include "dedup_holder"
+--- @include "dependencies"
 --- @include "store"
 local STRIDE = 2
 local MOST_EDGES = 10000 -- keep equal to push.py
-local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- keep equal to push.py
+local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- keep equal to push.py
 local refused = begin()
 if refused then return refused end
 local limit, result_ttl_ms = number_at(1), number_at(2)

@@ -6,10 +6,11 @@
   Returns {1, cost_mode, backlog, born, changes, user, setting, value, ...} with three places per setting; backlog
     0: no limit; born, changes: see lead.lua
     | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
---- @include "edition"
---- @include "limits"
+--- @include "user_record"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)

@@ -7,10 +7,11 @@
   Returns {1, now_ms, more, id, ended_at, pushed_at, user, attempts, failures, lost, worker, error, message, ...} with
     ten places per letter; more is '' if no others follow, else when the last of these ended, on the queue's
     clock | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
---- @include "task"
---- @include "rank_after"
+--- @include "tasks"
+--- @include "reading"
 local MOST_BYTES = 4194304
 
 local refused = begin_reading()

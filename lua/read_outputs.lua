@@ -6,9 +6,10 @@
   ARGV[2..] for each task: id
   Returns {1, state, result, xcom, ...} with three places per task, all '' if it is unknown; result '' for null
     | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
---- @include "task"
+--- @include "tasks"
 local MOST_TASKS, MOST_BYTES = 100, 4194304 -- the number of tasks is also in outputs.py
 
 local refused = begin_reading()

@@ -4,7 +4,8 @@
   ARGV[1..] for each task: id
   Returns {1, progress, ...} with one place per task: its time in ms, a line break and JSON; '' if it reported nothing
     or is unknown | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
 local MOST_TASKS = 1000
 local refused = begin_reading()

@@ -6,9 +6,9 @@
   Returns {1, now_ms, told, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
     misses, did, ...} with thirteen places per schedule; told: how many of the names it covers | {-5, what}
     | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "begin"
 --- @include "arguments"
---- @include "tell_schedules"
+--- @include "reading"
 local MOST = 1000 -- keep equal to calls/schedules.py
 local refused = begin_reading()
 if refused then return refused end

@@ -2,7 +2,8 @@
 --[[ read_scheduler: returns the leading scheduler and the counters of schedules.
   KEYS[1] meta
   Returns {1, now_ms, holder, term, until_ms, schedules, overdue, first_ms, fired, missed, skipped} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 local refused = begin_reading()
 if refused then return refused end
 local lock = call("HMGET", P .. "lock", "holder", "term", "until")

@@ -6,9 +6,10 @@
   Returns {1, now_ms, until, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
     misses, did, ...} with thirteen places per schedule; until: the last one read, '' if no others follow
     | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
---- @include "tell_schedules"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)

@@ -4,8 +4,9 @@
   Returns {1, now_ms, delayed, deferred, running, dead, kept, held, ready, fresh, critical, counter, value, ...} with
     the sizes of the indexes and then the counters since the queue was created, 0 for one that cannot be read
     | {-6, schema} ]]
---- @include "begin_reading"
---- @include "counters"
+--- @include "access"
+--- @include "begin"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 

@@ -4,10 +4,10 @@
   ARGV[1] id
   Returns {1, now_ms, field, value, ...} with the fields of the task's record | {-2} not found | {-5, what}
     | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "begin"
 --- @include "arguments"
---- @include "tell_record"
 --- @include "task_record"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 if #ARGV ~= 1 or ARGV[1] == "" then return bad_arguments("read_task takes a task") end

@@ -3,9 +3,9 @@
   KEYS[1] meta
   ARGV[1] user
   Returns {1, now_ms, field, value, ...} with the user's record, limits and places | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "begin"
 --- @include "arguments"
---- @include "about_user"
+--- @include "reading"
 local refused = begin_reading()
 if refused then return refused end
 if #ARGV ~= 1 or not id_at(1) then return bad_arguments("read_user takes a user") end

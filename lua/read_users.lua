@@ -5,11 +5,11 @@
   ARGV[2] most: 1 to 1000
   Returns {1, now_ms, cost_mode, user, inf, served, since, weight, waiting, lane, paused, cap, ...} with nine places
     per user | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
 --- @include "user_record"
---- @include "limits"
---- @include "waiting_of"
+--- @include "queues"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)

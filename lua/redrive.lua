@@ -10,22 +10,18 @@
     {-8, state} others are still being notified of its end: repeat the call | {-5, what} | {-6, schema}
   Moves: FAILED -> QUEUED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "queues"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "read_ahead"
---- @include "backlog"
---- @include "conclude"
---- @include "free_dependents"
---- @include "dependents_pending"
---- @include "dedup_holder"
+--- @include "retention"
+--- @include "dependencies"
+--- @include "store"
 local MOST_TASKS = 1000
 
 local refused = begin()

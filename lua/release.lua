@@ -10,19 +10,11 @@
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "leave_running"
---- @include "put_back"
---- @include "endings"
+--- @include "attempts"
+--- @include "finish"
+--- @include "dependencies"
 local STRIDE = 3
 
 local refused = begin()

@@ -5,7 +5,8 @@
     key, * alone the meta key, & and the part after the prefix a channel)
   Returns {1, allowed, ...} with one place per command: 1, 0, or 2 if
     the server does not have the command | {-5, what} | {-6, schema} ]]
---- @include "begin_reading"
+--- @include "access"
+--- @include "begin"
 --- @include "arguments"
 
 -- 1, 0, or 2 if there is no such command.

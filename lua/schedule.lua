@@ -9,13 +9,12 @@
     overdue_first, overdue_last, definition, content (digest of the definition, equal for equal ones)
   Returns {1, now_ms, code, revision, ...} with two places per schedule: {1, revision} stored, {2, revision} unchanged
     | {-2, schedule} no such schedule | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
+--- @include "writes"
+--- @include "schedule_record"
 --- @include "schedules"
---- @include "retime"
---- @include "commit_schedules"
---- @include "create"
 local STRIDE = 10
 local MOST, MOST_BYTES = 100, 4194304 -- keep equal to calls/schedules.py
 local SWITCHES = {["0"] = true, ["1"] = true, [""] = true}

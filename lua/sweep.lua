@@ -6,28 +6,21 @@
   ARGV[3] max_lost_workers  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users, more, id, user, worker, state, ...}: how many of each kind; whether
     a limit was reached, so that the caller should continue at once; and four places per reclaimed task, see
-    reclaim.lua | {2} another worker did it just now | {-5, what} | {-6, schema}
+    reclaim in due.lua | {2} another worker did it just now | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "counts"
---- @include "batch"
---- @include "user"
+--- @include "writes"
+--- @include "bounds"
 --- @include "sync"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "free_dependents"
---- @include "leave_running"
---- @include "put_back"
---- @include "reclaim"
---- @include "promote"
---- @include "collect"
---- @include "lower_tags"
---- @include "trim"
+--- @include "pick"
+--- @include "due"
+--- @include "retention"
+--- @include "dependencies"
+--- @include "verification"
 local LIMIT = 100
 
 local refused = begin()

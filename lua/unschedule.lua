@@ -3,10 +3,11 @@
   KEYS[1] meta
   ARGV[1] schedule  ARGV[2] revision ('N' the one that was read, '' any)
   Returns {1} | {2} no such schedule | {-10, revision} another revision | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
+--- @include "writes"
 --- @include "schedule_record"
---- @include "lose"
 local refused = begin()
 if refused then return refused end
 local id, revision = id_at(1), number_at(2)

@@ -4,13 +4,14 @@
   KEYS[1] meta
   ARGV[1] fix: 1 fixes the findings, 0 only reports them
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counters"
---- @include "user_record"
---- @include "waiting_of"
 --- @include "bounds"
+--- @include "user_record"
+--- @include "queues"
+--- @include "verification"
+--- @include "reading"
 local COUNTED = 10000 -- most users whose queues are counted in one step
 
 local refused = begin()
@@ -23,8 +24,8 @@ local function repair(name, what, value)
 end
 
 local said = call("HMGET", P .. "counts", unpack(COUNTERS))
-for place, name in ipairs(COUNTERS) do
-  if said[place] and not whole(said[place]) then
+for index, name in ipairs(COUNTERS) do
+  if said[index] and not whole(said[index]) then
     -- The number of the next change must be above all earlier ones.
     repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end

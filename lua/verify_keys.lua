@@ -4,18 +4,15 @@
   ARGV[1] fix: 1 fixes the findings, 0 only reports them
   ARGV[2..] for each task: key (the part after the queue's prefix)
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counts"
---- @include "batch"
---- @include "task"
---- @include "conclude"
---- @include "dependents_pending"
---- @include "notification_pending"
---- @include "bind"
---- @include "terminal"
---- @include "look_at_limits"
+--- @include "writes"
+--- @include "tasks"
+--- @include "endings"
+--- @include "retention"
+--- @include "dependencies"
+--- @include "verification"
 local TYPES = {
   meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", a = "hash", r = "string", x = "string",
   p = "string", u = "hash", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "list",

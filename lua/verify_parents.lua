@@ -4,27 +4,16 @@
   Guarantee: each task is checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
   ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] result_ttl_ms
-  ARGV[3..] for each task: id, parents (see parents.lua; as its message names them)
+  ARGV[3..] for each task: id, parents (see dependencies.lua; as its message names them)
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema}
   Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "tasks"
+--- @include "user_record"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "read_ahead"
---- @include "conclude"
---- @include "free"
---- @include "bind"
---- @include "parents_at"
---- @include "dependents_of"
+--- @include "dependencies"
+--- @include "verification"
 local STRIDE = 2
 
 local refused = begin()

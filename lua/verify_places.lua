@@ -5,22 +5,19 @@
   ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] dead_ttl_ms
   ARGV[3..] for each task: index (the part after the queue's prefix), id
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "queues"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "conclude"
---- @include "bury"
---- @include "terminal"
---- @include "forget_task"
---- @include "tombstones_of"
+--- @include "endings"
+--- @include "retention"
+--- @include "verification"
+--- @include "faults"
 local STRIDE = 2
 local BELONGS = {
   running = {STARTED = true}, delayed = {SCHEDULED = true}, deferred = {DEFERRED = true}, dead = {FAILED = true},
@@ -53,11 +50,11 @@ local function found_at(kind, index, t)
   return call("ZSCORE", P .. index, t.id)
 end
 
-local function remove(kind, owner, index, t, place)
+local function remove(kind, owner, index, t, where)
   local queue = kind == "n" or kind == "z" or kind == "c"
   if not queue then return take_from(index, t.id) end
   local u = user(owner)
-  if kind == "n" then unlist(u, t.id, place, t.r.pushed_at or 0) else call("ZREM", P .. index, t.id) end
+  if kind == "n" then unlist(u, t.id, where, t.r.pushed_at or 0) else call("ZREM", P .. index, t.id) end
   recount(u)
   if not t.r.state then count("queued", -1) end
 end
@@ -79,12 +76,12 @@ for first = 3, #ARGV, STRIDE do
   local t = task(id)
   local state = t.r.state
   local tombstone = kind == "n" and is_tombstone(id)
-  local place = not tombstone and not belongs(kind, owner, t.r) and found_at(kind, index, t)
+  local where = not tombstone and not belongs(kind, owner, t.r) and found_at(kind, index, t)
   if tombstone then look_at_tombstone(owner) end
-  if place then
+  if where then
     found("place", id, "it is in the index " .. index .. " and is " .. (state or "not known"), fix)
     if fix then
-      remove(kind, owner, index, t, place)
+      remove(kind, owner, index, t, where)
       if (kind == "kept" or kind == "held") and not state then
         forget_task(id, "kept") -- its dependents may not be notified yet
         drop_key(P .. "x:" .. id)

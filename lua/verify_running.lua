@@ -7,16 +7,10 @@
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "user_record"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "task"
---- @include "running_by_user"
+--- @include "verification"
 local refused = begin()
 if refused then return refused end
 if not begin_verification() or #ARGV > 10001 then return bad_arguments("verify_running takes 0 or 1, and users") end

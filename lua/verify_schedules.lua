@@ -5,14 +5,13 @@
   ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] strays: 1 checks only those without a record
   ARGV[3..] for each task: schedule
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "score"
---- @include "counts"
+--- @include "writes"
+--- @include "schedule_record"
 --- @include "schedules"
---- @include "commit_schedules"
---- @include "lose"
+--- @include "verification"
 local refused = begin()
 if refused then return refused end
 if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not grouped(2, 1) then

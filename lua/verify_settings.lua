@@ -4,9 +4,11 @@
   KEYS[1] meta
   ARGV[1] fix: 1 fixes the findings, 0 only reports them
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
+--- @include "access"
+--- @include "formats"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
+--- @include "verification"
 if not begin_verification() or #ARGV ~= 1 then return bad_arguments("verify_settings takes 0 or 1") end
 
 -- Check the type before reading from it.
@@ -61,15 +63,15 @@ if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") 
   found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
   if fix then call("HSET", KEYS[1], "limits", "1") end
 end
-if fix then limited = call("HGET", KEYS[1], "limits") end
+if fix then note_limited(call("HGET", KEYS[1], "limits")) end
 
 local before = #findings
 g.flags = flags()
 if unreadable_globals then found("setting", "g", "the scheduler record cannot be read", fix) end
 local stored = not unreadable_globals and call("GET", P .. "g")
 local values = stored and {struct.unpack(GLOBALS, stored)} or {}
-for place, name in ipairs(GLOBAL_NAMES) do
-  local value = values[place + 1]
+for index, name in ipairs(GLOBAL_NAMES) do
+  local value = values[index + 1]
   if value and value ~= g[name] then found("setting", "g " .. name, "it cannot be " .. value, fix) end
 end
 if fix and #findings > before then save_globals() end

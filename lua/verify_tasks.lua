@@ -8,25 +8,19 @@
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> FAILED, QUEUED -> FAILED, DEFERRED -> FAILED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "score"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "writes"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "queues"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "delay"
---- @include "commit"
---- @include "task"
---- @include "read_ahead"
---- @include "conclude"
---- @include "bury"
---- @include "free"
---- @include "leave_waiting"
---- @include "in_queue"
+--- @include "endings"
+--- @include "dependencies"
+--- @include "verification"
 local refused = begin()
 if refused then return refused end
 local dead_ttl_ms, result_ttl_ms, lease_ms = number_at(2), number_at(3), number_at(4)

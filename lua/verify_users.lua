@@ -9,15 +9,11 @@
     tasks has the kind 'counts' | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "found"
---- @include "counts"
---- @include "batch"
---- @include "user"
---- @include "sync"
+--- @include "user_record"
+--- @include "users"
 --- @include "enter"
---- @include "wake"
---- @include "commit"
---- @include "user_faults"
+--- @include "verification"
+--- @include "faults"
 local refused = begin()
 if refused then return refused end
 if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not grouped(2, 1) then

@@ -7,11 +7,13 @@
   ARGV[3..] for each task: id
   Returns {1, state, result, ...} with two places per task: its result, error or reason, '' before its end; an unknown
     task has the state '' | {-5, what} | {-6, schema} ]]
+--- @include "access"
 --- @include "begin"
 --- @include "arguments"
---- @include "task"
---- @include "terminal"
---- @include "listeners"
+--- @include "writes"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "endings"
 local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- the number of tasks is also in watch.py
 
 local refused = begin()

@@ -41,7 +41,7 @@ class Bug:
 BUGS = (
     Bug(
         "no token is compared",
-        "includes/holds.lua",
+        "includes/finish.lua",
         'if r.state == "STARTED" and r.token == token then return 1 end',
         'if r.state == "STARTED" then return 1 end',
         "late_finish",
@@ -49,15 +49,15 @@ BUGS = (
     ),
     Bug(
         "the token names the worker, not the attempt",
-        "includes/grant.lua",
+        "includes/attempts.lua",
         'r.state, r.token, r.charged = "STARTED", new_token(t, claim), charge',
         'r.state, r.token, r.charged = "STARTED", int(r.pushed_at) .. ":" .. worker, charge',
         "same_worker_again",
-        "C4",
+        "C1",
     ),
     Bug(
         "a pop grants no lease",
-        "includes/grant.lua",
+        "includes/attempts.lua",
         'add_to("running", lease_end, t.id)',
         "",
         "dead_worker",
@@ -122,7 +122,7 @@ BUGS = (
     ),
     Bug(
         "deliveries are counted only when a task ends",
-        "includes/reclaim.lua",
+        "includes/due.lua",
         "r.lost = (r.lost or 0) + 1",
         "r.lost = r.lost or 0",
         "deadly_parent",
@@ -130,7 +130,7 @@ BUGS = (
     ),
     Bug(
         "attempts are counted only when they end",
-        "includes/grant.lua",
+        "includes/attempts.lua",
         "r.attempt, r.worker = (r.attempt or 0) + 1, worker",
         "r.attempt, r.worker = (r.settled and r.attempt or 0) + 1, worker",
         "deadly_parent",
@@ -178,7 +178,7 @@ BUGS = (
     ),
     Bug(
         "dependents are forgotten when the last lease expires",
-        "includes/conclude.lua",
+        "includes/endings.lua",
         "if r.kids then",
         "if r.kids and not r.lost then",
         "deadly_parent",
@@ -186,7 +186,7 @@ BUGS = (
     ),
     Bug(
         "a dependent runs although its parent failed",
-        "includes/free_dependents.lua",
+        "includes/dependencies.lua",
         'local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"',
         "local finished = true",
         "child_of_a_failed_task",
@@ -194,7 +194,7 @@ BUGS = (
     ),
     Bug(
         "a dependent does not wait for a running parent",
-        "includes/parents.lua",
+        "includes/dependencies.lua",
         "      open = open + 1",
         '      if parent.state ~= "STARTED" then open = open + 1 end',
         "child_of_a_running_task",
@@ -226,7 +226,7 @@ BUGS = (
     ),
     Bug(
         "a repeated ending counts again",
-        "includes/holds.lua",
+        "includes/finish.lua",
         'if r.state == "STARTED" and r.token == token then return 1 end',
         "if r.token == token then return 1 end",
         "lost_receipt",
@@ -234,7 +234,7 @@ BUGS = (
     ),
     Bug(
         "a result is stored before the token is checked",
-        "includes/endings.lua",
+        "includes/finish.lua",
         "local code = holds(t, ARGV[first + 1])",
         "if #ARGV[first + 3] > 0 then\n"
         "      t.r.result = ARGV[first + 3]\n"
@@ -262,7 +262,7 @@ BUGS = (
     ),
     Bug(
         "a counter is forgotten",
-        "includes/take.lua",
+        "includes/attempts.lua",
         'count("queued", -1)',
         "",
         "given_back",
@@ -270,7 +270,7 @@ BUGS = (
     ),
     Bug(
         "lost tasks are found too late",
-        "includes/reclaim.lua",
+        "includes/due.lua",
         '"-inf", int(now_ms), "LIMIT", 0, most)',
         '"-inf", int(now_ms - 6000), "LIMIT", 0, most)',
         "dead_worker",

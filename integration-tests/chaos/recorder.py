@@ -81,8 +81,16 @@ def _push(args: list[bytes], reply: list[Any] | None) -> Event:
     }
 
 
+def _pop_call(claim: str) -> Any:
+    """Return a pop, which reads its answer by its claim: that is a part of each token."""
+    keys = QueueKeys("any")
+    return calls.pop(
+        keys, worker="w", claim=claim, count=1, lease_ms=1, max_lost_workers=1, result_ttl_ms=1, dead_ttl_ms=1
+    )
+
+
 def _pop(args: list[bytes], reply: list[Any] | None) -> Event:
-    tasks = _POP.decode(reply).tasks if reply else ()
+    tasks = _pop_call(_text(args[1])).decode(reply).tasks if reply else ()
     return {
         "worker": _text(args[0]),
         "claim": _text(args[1]),
@@ -107,7 +115,7 @@ _Reader = Callable[[list[bytes], list[Any] | None], Event]
 # The calls of the package define the form of arguments and answers.
 _KEYS = QueueKeys("any")
 _TASKS = [Task(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
-_POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_lost_workers=1, result_ttl_ms=1, dead_ttl_ms=1)
+_POP = _pop_call("0")
 #: Where a pop has the retention time of results among its arguments, and the codes of what it ended in its answer.
 _POP_RESULT_TTL, _POP_ENDED = 5, 4
 _PUSH = _layout(*(calls.push(_KEYS, _TASKS[:size], message_limit=1_000) for size in (1, 2)))

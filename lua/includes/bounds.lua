@@ -3,6 +3,8 @@
 --   next_at  in milliseconds: the first lease ends, or the first delayed task or timer is due; 0 while ended tasks have
 --            dependents or listeners to notify
 --   owe_min  the lowest tag in `owe`     kept_at  in milliseconds: the first ended task is to be deleted or checked
+--- @include "access"
+--- @include "begin"
 
 -- When the first lease ends, or the first delayed task or timer is due, in milliseconds.
 local function first_due()

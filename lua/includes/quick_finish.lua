@@ -1,8 +1,6 @@
 -- quick_finish: ends plain attempts without the functions of the rest of the script, as quick_push stores plain tasks.
---- @include "call"
---- @include "task_format"
---- @include "globals_format"
---- @include "user_format"
+--- @include "access"
+--- @include "formats"
 repeat
   if #ARGV < 2 then break end
   local head, ttl = 1, ARGV[1]

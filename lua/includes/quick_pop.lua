@@ -1,13 +1,8 @@
 -- quick_pop: ends attempts and gives a worker tasks without the functions of the rest of the script, as quick_push
 -- stores plain tasks. It gives tasks if nothing is due, nobody has CRITICAL ones, none has a hint of its cost, and all
 -- records are sound. Otherwise the rest gives them; `ended` is the answer about what was ended before.
---- @include "call"
---- @include "globals_format"
---- @include "user_format"
---- @include "sane"
---- @include "task_format"
---- @include "comes_after"
---- @include "sizes"
+--- @include "access"
+--- @include "formats"
 repeat
   local worker, claim, plain = ARGV[1], ARGV[2], #ARGV >= 7
   for index = 3, 7 do plain = plain and string.find(ARGV[index], "^%d+$") and #ARGV[index] <= 15 end

@@ -1,10 +1,8 @@
 -- quick_push: stores plain tasks without the functions of the rest of the script, whose definitions alone cost more
 -- than this. It reads and checks everything before its first write, or undoes it; what is not plain is left to the
 -- rest. Both must do the same: a test compares them.
---- @include "call"
---- @include "task_format"
---- @include "globals_format"
---- @include "user_format"
+--- @include "access"
+--- @include "formats"
 repeat
   local argv, size = ARGV, #ARGV
   if size < 4 or size % 2 ~= 0 or size > 2 + 2 * 1000 or not string.find(argv[1], "^%d+$") or #argv[1] > 7

@@ -1,4 +1,6 @@
 -- rings: the places of users in the rings as stored, and the changes of this script, sent together at its end.
+--- @include "begin"
+--- @include "writes"
 
 -- The virtual time from which the user's CRITICAL tasks may be served ahead of its share.
 local function limit(u) return u.r.S - (counted and 8 or 2000000) / u.w end -- Bc

@@ -1,9 +1,19 @@
--- store: stores a new task, given what task_at has read, and puts it into the index of its state. Its owner and
--- priority may be those of a parent.
---- @include "cancel_with"
---- @include "hold_dedup"
---- @include "bind"
+-- store: stores new tasks, unless there are too many waiting.
+--- @include "access"
+--- @include "formats"
+--- @include "begin"
+--- @include "writes"
+--- @include "task_record"
+--- @include "tasks"
+--- @include "user_record"
+--- @include "queues"
+--- @include "users"
+--- @include "enter"
+--- @include "endings"
+--- @include "dependencies"
 
+-- Stores a new task, given what task_at has read, and puts it into the index of its state. Its owner and
+-- priority may be those of a parent.
 local function store(entry, result_ttl_ms)
   local given, parents, state, owner = entry.given, entry.parents, entry.state, entry.owner
   local id, priority = given.id, entry.priority
@@ -41,4 +51,38 @@ local function store(entry, result_ttl_ms)
   if state ~= "QUEUED" or r.root_at or r.instead or r.dedup or attempted[id] then will_write(t) end
   bind(t, parents)
   count("pushed", 1)
+end
+
+-- After which delay to retry: about the time that the workers need for the excess.
+local function pause_ms(excess)
+  local each_us = counted and 1000000 or g.est0
+  return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
+end
+
+-- The answer that refuses `number` more waiting tasks because of the queue's backlog.
+local function queue_is_full(number)
+  local most = backlog or 0
+  if most == 0 then return nil end
+  local waiting = g.queued + call("ZCARD", P .. "delayed") + call("ZCARD", P .. "deferred")
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
+end
+
+-- The answer that refuses `number` more waiting tasks because of the user's backlog.
+local function user_is_full(id, number)
+  local most = limited and backlog_of(id)
+  if not most then return nil end
+  local queued, critical = waiting_of(id, user_record(id))
+  local waiting = queued + critical + call("ZCARD", P .. "s:" .. id)
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
+end
+
+-- Refuses a push that would exceed the backlog of its user or queue. `fresh` are the new tasks.
+local function over_backlog(fresh)
+  local full, more = queue_is_full(#fresh), {}
+  if full or not limited then return full end
+  for _, entry in ipairs(fresh) do more[entry.owner] = (more[entry.owner] or 0) + 1 end
+  for id, number in pairs(more) do full = full or user_is_full(id, number) end
+  return full
 end

@@ -1,9 +1,35 @@
--- task_record: the records of tasks, each read at most once in a script. What is pushed is stored once, under `t:`.
+-- task_record: reads and packs what is stored of tasks.
+--- @include "access"
+--- @include "formats"
+local function texts(r)
+  return (not r.dedup or type(r.dedup) == "string") and (not r.instead or type(r.instead) == "string")
+end
+
+-- Whether the fields of a task's record are usable, and those that its state needs are present.
+-- Comparing a value that is not a number raises an error, and NaN is in no range.
+local function readable_task(r)
+  local state = r.state
+  if state == "STARTED" then
+    if not (r.charged and r.attempt and r.score and whole(string.match(r.token, "^(%d+):"))) then return false end
+  elseif state == "DEFERRED" then
+    if not (sane(r.open) and r.root_at) then return false end
+  elseif state == "FINISHED" or state == "FAILED" or state == "CANCELED" then
+    if not r.ended_at then return false end
+  elseif not state then
+    return false
+  end
+  -- Most are absent.
+  return r.pushed_at >= 0 and r.pushed_at < TOP and (not r.prio or (r.prio >= 1 and r.prio <= 6))
+    and (not r.score or (r.score > -TOP and r.score < TOP)) and (not r.timeout or sane(r.timeout))
+    and (not r.cost or sane(r.cost)) and (not r.charged or sane(r.charged)) and (not r.ended_at or sane(r.ended_at))
+    and (not r.root_at or sane(r.root_at)) and (not r.keep or sane(r.keep)) and (not r.due or sane(r.due))
+    and (not r.at or sane(r.at)) and (not r.told or whole(r.told)) and (not r.last or sane(r.last)) and texts(r)
+end
+
+-- The records of tasks, each read at most once in a script. What is pushed is stored once, under `t:`.
 -- What changes afterwards is the record, in the hash `a`; a task without one is QUEUED, as it was pushed. A finished or
 -- canceled task has nothing but its record, under `t:`. A record that cannot be read counts as absent; the script that
 -- finds it sets it aside.
---- @include "task_format"
---- @include "readable_task"
 local STATES = {"QUEUED", "SCHEDULED", "DEFERRED", "STARTED", "FINISHED", "FAILED", "CANCELED"}
 local FLAGS = {"solo", "cancel", "watch", "kids", "xcom", "large"} -- from the lowest bit
 local MOST_READ = 2048 -- bytes of a body that are read for its head; hardly a record is longer

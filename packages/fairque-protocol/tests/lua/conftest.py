@@ -86,6 +86,11 @@ class Source:
         return script(self.name).text.replace(self.header, "")
 
     @property
+    def functions(self) -> set[str]:
+        """The functions that are sent: those of its includes that it does not use are left out."""
+        return set(re.findall(r"^local function (\w+)\(", self.body, re.MULTILINE))
+
+    @property
     def includes(self) -> set[str]:
         return set(re.findall(r"^-- file: includes/(\w+)\.lua$", script(self.name).text, re.MULTILINE))
 

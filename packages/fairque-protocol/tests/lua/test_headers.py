@@ -143,11 +143,10 @@ def test_the_codes_are_statuses(source: "Source") -> None:
 
 def test_the_header_lists_every_code_that_the_script_answers(source: "Source") -> None:
     answered = {int(code) for code in re.findall(r"(?:return|\breply\b.*=) \{(-?\d+)[,}]", source.body)}
-    if "holds" in source.includes:
-        holds = source.body.split("-- file: includes/holds.lua\n")[1].split("-- file:")[0]
-        answered |= {int(code) for code in re.findall(r"return (-?\d+)\b", holds)}
+    if holds := re.search(r"^local function holds\(.*?^end", source.body, re.MULTILINE | re.DOTALL):
+        answered |= {int(code) for code in re.findall(r"return (-?\d+)\b", holds[0])}
     assert answered - {Status.BAD_ARGS} <= source.codes
-    assert (Status.BAD_ARGS in source.codes) == ("arguments" in source.includes)
+    assert (Status.BAD_ARGS in source.codes) == ("bad_arguments" in source.functions)
 
 
 def test_every_code_is_used(sources: list["Source"]) -> None:
@@ -155,8 +154,8 @@ def test_every_code_is_used(sources: list["Source"]) -> None:
 
 
 def test_the_moves_match_the_transitions_of_the_verb(source: "Source") -> None:
-    """A verb makes its own transitions, and those of the includes promote and reclaim if it uses them."""
-    verbs = {source.name} | source.includes
+    """A verb makes its own transitions, and those of the functions that it uses, as promote and reclaim."""
+    verbs = {source.name} | source.functions
     expected = {(t.before or "NEW", t.after) for t in TRANSITIONS if t.verb in verbs}
     assert source.moves == expected
 
@@ -196,7 +195,7 @@ def test_every_include_is_used(lua_folder: Path, sources: list["Source"]) -> Non
     assert used == {path.stem for path in (lua_folder / "includes").iterdir()}
 
 
-def test_a_script_includes_only_what_it_uses(source: "Source", lua_folder: Path) -> None:
+def test_no_include_is_left_over_in_a_script(source: "Source", lua_folder: Path) -> None:
     """A name that the include defines is used outside it."""
     paths = [f"{source.name}.lua", *(f"includes/{name}.lua" for name in sorted(source.includes))]
     texts = {path: (lua_folder / path).read_text() for path in paths}
@@ -223,10 +222,10 @@ def test_the_scripts_and_python_agree_on_the_schema(source: "Source") -> None:
 
 
 def test_the_scripts_and_python_agree_on_the_states_in_which_a_task_has_ended(lua_folder: Path) -> None:
-    (written,) = re.findall(r"TERMINAL = \{(.*)\}", (lua_folder / "includes" / "terminal.lua").read_text())
+    (written,) = re.findall(r"TERMINAL = \{(.*)\}", (lua_folder / "includes" / "tasks.lua").read_text())
     assert {one.split(" = ")[0] for one in written.split(", ")} == {state for state in TaskState if state.ended}
     for path in lua_folder.rglob("*.lua"):
-        assert path.stem in ("terminal", "readable") or "CANCELED = true" not in path.read_text(), path
+        assert path.stem in ("tasks", "readable") or "CANCELED = true" not in path.read_text(), path
 
 
 def test_no_script_scans_keys_or_parses_json_of_users(source: "Source") -> None:
@@ -253,7 +252,7 @@ def test_numbers_are_written_without_loss(name: str) -> None:
 
 
 def test_the_scripts_have_the_same_limits_as_python(lua_folder: Path) -> None:
-    text = (lua_folder / "includes" / "ranges.lua").read_text()
+    text = (lua_folder / "includes" / "user_record.lua").read_text()
     found = {
         name: (float(least), float(most), whole == "true", of_all == "true")
         for name, least, most, whole, of_all in re.findall(r"(\w+) = \{([\d.e-]+), ([\d.e-]+), (\w+), (\w+)\}", text)

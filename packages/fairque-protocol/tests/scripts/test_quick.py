@@ -58,7 +58,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Variants:
     folder = tmp_path_factory.mktemp("slow") / "lua"
     with resources.as_file(resources.files("fairque.protocol").joinpath("lua")) as scripts:
         shutil.copytree(scripts, folder)
-    listed = folder / "includes" / "listed.lua"
+    listed = folder / "includes" / "queues.lua"
     listed.write_text(listed.read_text().replace("local NEAR = 1000", "local NEAR = 1"))
     quick = {}
     for name, end in QUICK.items():

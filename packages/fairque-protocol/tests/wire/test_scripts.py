@@ -56,12 +56,12 @@ def test_an_include_may_include(put: Put) -> None:
     assert code == ["local c", "local b", "local a"]
 
 
-def test_after_eight_files_the_rest_is_in_a_separate_function(put: Put) -> None:
-    names = "abcdefghijklmnop"
+def test_after_ten_files_the_rest_is_in_a_separate_function(put: Put) -> None:
+    names = "abcdefghijklmnopqrstu"
     includes = {name: f"local {name} = 1\n" for name in names}
     main = "".join(f'--- @include "{name}"\n' for name in names) + f"return {' + '.join(names)}\n"
     code = [line for line in expand("main", put(main, **includes)).splitlines() if not line.startswith("--")]
-    assert [place for place, line in enumerate(code) if line == "return (function()"] == [6, 15]
+    assert [place for place, line in enumerate(code) if line == "return (function()"] == [8, 19]
     assert code[-3:] == [f"return {' + '.join(names)}", "end)()", "end)()"]
 
 

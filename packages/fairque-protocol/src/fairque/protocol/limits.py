@@ -55,7 +55,7 @@ LIMITS: Final[Mapping[LimitName, Limit]] = MappingProxyType(
         "paused": Limit(1, 1, "whether its tasks are not started", of_all=False),
     }
 )
-"""The limits of users, by name; the scripts have the same ranges (``lua/includes/ranges.lua``)."""
+"""The limits of users, by name; the scripts have the same ranges (``lua/includes/user_record.lua``)."""
 
 #: Most bytes of user ids, task ids and deduplication keys.
 MAX_ID_BYTES = 128

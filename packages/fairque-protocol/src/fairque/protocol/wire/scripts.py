@@ -17,6 +17,8 @@ __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 #: or a constant on one line, which calls nothing.
 _DEFINITION = re.compile(r"^local (?:function (\w+)\(|(\w+) = (?:[^({]*|\{[^({]*\})$)")
 _WORD = re.compile(r"\w+")
+#: Strings and comments.
+_NOT_CODE = re.compile(r'"[^"]*"|--.*')
 #: A constant that is a number.
 _NUMBER = re.compile(r"^local ([A-Z_]+) = (\d+)(?: +--.*)?$")
 #: A name, or what may contain names and is not code: a string or a comment.
@@ -25,7 +27,7 @@ _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: After this many files the rest is nested in a function. When Lua creates a function, it searches the local variables
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
 #: task. A function can refer to at most 60 outer variables.
-_LEVEL = 8
+_LEVEL = 10
 #: Quick paths, and what they include, stay at the outermost level: they end before the other functions are created.
 _QUICK = "includes/quick_"
 
@@ -165,4 +167,4 @@ def _pieces(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _words(lines: Iterable[str]) -> set[str]:
-    return {word for line in lines for word in _WORD.findall(line.partition("--")[0])}
+    return {word for line in lines for word in _WORD.findall(_NOT_CODE.sub("", line))}
