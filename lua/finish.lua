@@ -13,6 +13,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "enter"
+--- @include "finish"
 --- @include "dependencies"
 local STRIDE = 5
 

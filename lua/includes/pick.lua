@@ -3,6 +3,7 @@
 --- @include "begin"
 --- @include "writes"
 --- @include "user_record"
+--- @include "rings"
 --- @include "users"
 
 -- The first users of a ring, kept in order in memory while pop serves them. An entry is stale once its user has
@@ -44,7 +45,7 @@ local ready, fresh, critical
 local function load_heads(size, wanted)
   ready = heads("ready", size, function(u, score) return u.r.lane == "R" and u.r.S == score end)
   fresh = heads("fresh", size, function(u) return u.r.lane == "F" end)
-  critical = heads("critical", size, function(u, score) return u.r.borrows and limit(u) == score end)
+  critical = heads("critical", size, function(u, score) return u.r.borrows and critical_from(u) == score end)
   local ids = {}
   for _, ring in ipairs({ready, fresh}) do
     for place = 1, math.min(wanted, ring.last) do
@@ -57,7 +58,7 @@ end
 -- After a user was served or moved: updates its place among the heads.
 local function put_among_heads(u)
   if u.r.lane == "R" then insert(ready, u.id, u.r.S) end
-  if u.r.borrows then insert(critical, u.id, limit(u)) end
+  if u.r.borrows then insert(critical, u.id, critical_from(u)) end
 end
 
 -- The user to serve next, or nil if no task is runnable. It advances virtual time, and charges nothing.

@@ -3,12 +3,12 @@
 --- @include "writes"
 
 -- The virtual time from which the user's CRITICAL tasks may be served ahead of its share.
-local function limit(u) return u.r.S - (counted and 8 or 2000000) / u.w end -- Bc
+local function critical_from(u) return u.r.S - (counted and 8 or 2000000) / u.w end -- Bc
 
 -- The stored places of a user, from its record.
 local function stands(u)
   local r = u.r
-  u.at_limit = r.borrows and limit(u)
+  u.at_limit = r.borrows and critical_from(u)
   u.owed = u.known and r.lane ~= "R" and r.lane ~= "F" and r.S
 end
 
@@ -32,7 +32,7 @@ local function place(u)
   if at == "R" and lane ~= "R" then take_from("ready", u.id) end
   if lane == "F" and at ~= "F" then add_to("fresh", u.arrival, u.id) end
   if at == "F" and lane ~= "F" then take_from("fresh", u.id) end
-  local at_limit = u.r.borrows and limit(u)
+  local at_limit = u.r.borrows and critical_from(u)
   if at_limit and at_limit ~= u.at_limit then add_to("critical", at_limit, u.id) end
   if u.at_limit and not at_limit then take_from("critical", u.id) end
   if lane ~= "R" or u.owed then place_debt(u) end
