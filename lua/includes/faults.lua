@@ -56,7 +56,8 @@ local function fault_of(id, r)
   if (arrived ~= nil) ~= (r.lane == "F") or not whole(arrived or 0) then
     return "the ring fresh and its record do not agree"
   end
-  if (line and critical_next(u) or false) ~= (r.borrows or false) or borrows ~= (r.borrows and critical_from(u) or nil) then
+  local wrong_ring = borrows ~= (r.borrows and critical_from(u) or nil)
+  if (line and critical_next(u) or false) ~= (r.borrows or false) or wrong_ring then
     return "the ring critical and its queue do not agree"
   end
   if owes ~= (not line and (owes or r.S > g.V) and r.S or nil) then return "what it owes is not in the index owe" end
