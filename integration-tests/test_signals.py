@@ -38,7 +38,7 @@ async def waiting():
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_lets_the_running_task_end_takes_no_other_and_exits_with_0(
     project: Any, queue: Any, number: int
 ) -> None:

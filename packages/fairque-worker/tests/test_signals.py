@@ -62,7 +62,7 @@ def signal_this_thread(number: int) -> None:
     signal.pthread_kill(threading.get_ident(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_does_not_wake_the_main_thread_stops_the_worker_anyway(bench: Any, number: int) -> None:
     worker = bench.worker(nothing)
 
@@ -119,7 +119,7 @@ def forked_by_a_task(bench: Any, work: Callable[[], Any]) -> Any:
     return bench.result(task_id)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_child_that_a_task_forks_has_the_handlers_of_before(bench: Any, number: int) -> None:
     before = repr(signal.getsignal(number))
 

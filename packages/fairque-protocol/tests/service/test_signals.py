@@ -110,6 +110,17 @@ def test_a_write_to_what_is_gone_does_not_end_the_process_of_a_service() -> None
         signal.signal(signal.SIGPIPE, before)
 
 
+def test_a_service_under_nohup_survives_the_end_of_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        control = Control()
+        with control.hearing():
+            signal.raise_signal(signal.SIGHUP)
+            assert control.wait(0.0) is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_signals_that_are_not_requested_are_ignored() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with Control().hearing():

@@ -26,7 +26,7 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.log import configure_log
-from fairque.protocol.service.signals import ignore_until_fork
+from fairque.protocol.service.signals import STOPPING, ignore_until_fork
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.handling.inputs import Inputs
@@ -204,7 +204,7 @@ def main(descriptor: int, parent: int) -> None:
     if os.getppid() != parent:
         return
     # Service managers signal all processes of a service to stop it: here the worker decides when this one ends.
-    ignore_until_fork(signal.SIGTERM, signal.SIGINT)
+    ignore_until_fork(*STOPPING)
     keep_dumps()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)

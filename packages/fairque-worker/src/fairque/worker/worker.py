@@ -196,8 +196,9 @@ class Worker:
     def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. Call it in the main thread of a process.
 
-        SIGTERM and SIGINT stop taking tasks at once and let running ones continue for ``stop_timeout``; after it, or at
-        a second signal, those still running are released. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
+        SIGTERM, SIGINT and SIGHUP stop taking tasks at once and let running ones continue for ``stop_timeout``; after
+        it, or at a second signal, those still running are released. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1
+        `dump`.
 
         Args:
             again: Whether it replaces a process that has ended: then a port that is taken is logged as an error, and

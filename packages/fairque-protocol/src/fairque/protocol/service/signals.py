@@ -25,8 +25,8 @@ class Order(Enum):
     DUMP = auto()
 
 
-#: The signals that stop any service.
-STOPPING: Mapping[signal.Signals, Order] = {signal.SIGTERM: Order.STOP, signal.SIGINT: Order.STOP}
+#: The signals that stop any service; SIGHUP is that of a terminal that is closed.
+STOPPING: Mapping[signal.Signals, Order] = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), Order.STOP)
 
 #: Seconds between two checks. Python runs a handler when its main thread is awake, and a signal wakes that thread only
 #: while it sleeps and receives the signal itself: a signal just before, or to another thread, waits for the next check.
@@ -78,7 +78,9 @@ class Control:
 
         try:
             for number in self._signals:
-                _replace(number, on_signal)
+                # `nohup` ignores SIGHUP for the programs that it starts.
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    _replace(number, on_signal)
             if signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL:
                 # Set by a module, as for a program whose output is piped into `head`: it would end the process when it
                 # writes to a server or to a child process that is gone.
