@@ -19,7 +19,7 @@ MAX_POP_TASKS = 100
 
 #: Where the tasks begin in an answer, and how many places each has.
 _FIRST, _PLACES = 6, 3
-#: Fence, attempt, failures, and whether to run apart; task_format.lua has the same.
+#: Fence, attempt, failures, and whether to run apart; formats.lua has the same.
 _AGAIN = struct.Struct("<dIIB")
 _PRIORITIES = {int(priority): priority for priority in Priority}
 

@@ -4,7 +4,7 @@ import struct
 
 __all__ = ["content", "content_head", "digest_in", "message_in", "read_body"]
 
-#: Kind, pushed_at (µs), priority, timeout, cost, and the lengths of digest and user; task_format.lua has the same.
+#: Kind, pushed_at (µs), priority, timeout, cost, and the lengths of digest and user; formats.lua has the same.
 _HEAD = struct.Struct("<BdBddBB")
 #: What the producer packs: the head from the priority on, without the length of the user.
 _CONTENT = struct.Struct("<BddB")

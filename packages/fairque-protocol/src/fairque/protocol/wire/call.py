@@ -13,7 +13,7 @@ __all__ = ["SCHEMA", "Argument", "Call", "checked", "text"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Number of the layout of keys and records. The include begin_reading.lua holds the same one.
+#: Number of the layout of keys and records. The include begin.lua holds the same one.
 SCHEMA = 1
 
 Argument: TypeAlias = str | bytes | int | float
