@@ -81,12 +81,7 @@ local function read_schedules(keys)
   end
 end
 
-local function will_write_schedule(s)
-  if not s.changed then
-    s.changed = true
-    changed_schedules[#changed_schedules + 1] = s
-  end
-end
+local function will_write_schedule(s) note_change(s, changed_schedules) end
 
 local function write_schedules()
   for _, s in ipairs(changed_schedules) do store_key(s.key, cmsgpack.pack(s.r)) end

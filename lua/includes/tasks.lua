@@ -26,12 +26,7 @@ local function started_at(t) return whole(string.match(t.r.token, "^%d+")) or 0 
 -- The result, error or reason of an ended task.
 local function result_of(t) return t.r.large and call("GET", P .. "r:" .. t.id) or t.r.result or "" end
 
-local function will_write(t)
-  if not t.changed then
-    t.changed = true
-    changed_tasks[#changed_tasks + 1] = t
-  end
-end
+local function will_write(t) note_change(t, changed_tasks) end
 
 -- Deletes what is stored of a task itself.
 local function delete_task(id)

@@ -47,6 +47,13 @@ local function store_key(key, value)
   stored[size + 1], stored[size + 2] = key, value
 end
 
+-- Adds a task or schedule to those whose records are written at the end, once.
+local function note_change(entry, changed)
+  if entry.changed then return end
+  entry.changed = true
+  changed[#changed + 1] = entry
+end
+
 -- Counters of the queue, added up in the script and written at its end: those of every task with the scheduler
 -- record, and the others with one command each. A counter that is not a number or at its maximum starts over: it must
 -- not stop a script that has already written.
