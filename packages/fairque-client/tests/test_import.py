@@ -18,6 +18,13 @@ OTHERS = ["beat", "endings", "fire", "pop", "sweep", "verify"]
 #: What a producer imports, without and with an event loop.
 PRODUCER = "from fairque.client import TaskQueue, task"
 PRODUCER_ON_A_LOOP = "from fairque.client import AsyncTaskQueue, task"
+#: What it does before its first call, besides connecting: it puts the scripts together, and learns what they need.
+FIRST_CALL = f"""
+{PRODUCER}
+from fairque.protocol.runners.permits import Permits
+from fairque.protocol.wire.keys import QueueKeys
+Permits.question(QueueKeys("shop"))
+"""
 
 Cpu = Callable[[str], float]
 
@@ -79,7 +86,9 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> Cpu:
 
 
 @pytest.mark.parametrize(
-    ("program", "most"), [("import fairque.client", 1.0), (PRODUCER, 1.5), (PRODUCER_ON_A_LOOP, 1.5)]
+    ("program", "most"),
+    [("import fairque.client", 1.0), (PRODUCER, 1.5), (PRODUCER_ON_A_LOOP, 1.5), (FIRST_CALL, 2.8)],
+    ids=["package", "queue", "queue on a loop", "first call"],
 )
 def test_the_import_costs_a_bounded_multiple_of_that_of_the_libraries(cpu: Cpu, program: str, most: float) -> None:
     libraries = "import redis, attrs, cattrs"

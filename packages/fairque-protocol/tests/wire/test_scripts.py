@@ -83,6 +83,26 @@ def test_what_nothing_refers_to_is_left_out(put: Put) -> None:
     assert expand("main", put("\n".join(lines))).splitlines() == [lines[0], *lines[2:7], lines[-1]]
 
 
+def test_what_a_quick_path_does_not_use_stands_behind_it(put: Put) -> None:
+    folder = put(
+        '--- @include "quick_main"\nreturn later()\n',
+        quick_main='--- @include "a"\nif f() then return 1 end\n',
+        a="local A = {1}\nlocal B = {2}\nlocal function f() return A end\nlocal function later() return B end\n",
+    )
+    assert expand("main", folder).splitlines() == [
+        "-- file: includes/a.lua",
+        "local A = {1}",
+        "local function f() return A end",
+        "-- file: includes/quick_main.lua",
+        "if f() then return 1 end",
+        "-- file: includes/a.lua",
+        "local B = {2}",
+        "local function later() return B end",
+        "-- file: main.lua",
+        "return later()",
+    ]
+
+
 def test_a_constant_that_is_a_number_is_replaced_by_it(put: Put) -> None:
     text = 'local MOST = 100 -- tasks\nreturn call("MOST", MOST - 1, other.MOSTLY) -- MOST'
     assert expand("main", put(text)) == 'return call("MOST", 100 - 1, other.MOSTLY) -- MOST\n'

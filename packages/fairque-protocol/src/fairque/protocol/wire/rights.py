@@ -6,6 +6,7 @@ from functools import cache
 
 from attrs import frozen
 
+from fairque.protocol.wire.pieces import Piece
 from fairque.protocol.wire.scripts import script, script_names
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
+_COMMENT = re.compile(r"--.*")
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
@@ -53,13 +55,26 @@ _SHARED_WRITES = {"SET", "RENAME", "PEXPIRE", "HINCRBY", "HSET"}
 
 @cache
 def _called(name: str) -> frozenset[str]:
-    text = script(name).text
-    called = frozenset(_CALLED.findall(re.sub(r"--.*", "", text)))
-    return called - _SHARED_WRITES if _READS_ONLY.match(text) else called
+    called = frozenset[str]().union(*map(_called_in, _pieces(name)))
+    return called - _SHARED_WRITES if _reads_only(name) else called
+
+
+@cache
+def _called_in(piece: Piece) -> frozenset[str]:
+    return frozenset(_CALLED.findall(_COMMENT.sub("", piece.text)))
+
+
+def _pieces(name: str) -> list[Piece]:
+    """Return the pieces of a script that it may run."""
+    return [piece for piece in script(name).pieces if piece.name != _SET_ASIDE or not _reads_only(name)]
+
+
+def _reads_only(name: str) -> bool:
+    return _READS_ONLY.match(script(name).text) is not None
 
 
 def _readers() -> set[str]:
-    return {name for name in script_names() if _READS_ONLY.match(script(name).text)}
+    return {name for name in script_names() if _reads_only(name)}
 
 
 def _of_schedules() -> set[str]:
@@ -130,21 +145,20 @@ class Need:
 @cache
 def needs_of(name: str) -> tuple[Need, ...]:
     """Return what a script needs: its commands, and the keys and channels that it uses with them."""
-    text = re.sub(r"--.*", "", script(name).text)
-    if _READS_ONLY.match(script(name).text):
-        text = _SET_ASIDE_FUNCTION.sub("", text)
     commands = sorted(_called(name))
+    strings = frozenset[str]().union(*(piece.strings for piece in _pieces(name)))
+    changes_meta = any(map(_changes_meta, _pieces(name)))
     needs = _of_commands(commands)
     read = "HMGET" if "HMGET" in commands else "GET"
     write = next((command for command in _WRITES if command in commands), None)
     for key in KEYS:
-        if not _touches(text, key):
+        if not _touches(strings, key):
             continue
         needs.append(Need(probe_of(read, key), read.lower(), f"read keys {key}"))
-        if write is not None and (key != "meta" or _WRITES_META.search(text)):
+        if write is not None and (key != "meta" or changes_meta):
             needs.append(Need(probe_of(write, key), write.lower(), f"write keys {key}"))
     for channel in _CHANNELS:
-        if "PUBLISH" in commands and _touches(text, channel):
+        if "PUBLISH" in commands and _touches(strings, channel):
             needs.append(Need(f"PUBLISH &{channel} 1", "publish", f"publish to {channel}"))
     return tuple(needs)
 
@@ -185,15 +199,20 @@ def remedy(lacking: Iterable[Need], queue: str) -> str:
 #: Commands that test whether a key may be written; every script that writes uses one of them.
 _WRITES = ("MSET", "SET", "HSET", "ZADD", "LPUSH", "DEL")
 #: Scripts that only read include this function but never call it.
-_SET_ASIDE_FUNCTION = re.compile(r"local function set_aside\(.*?\nend\n", re.DOTALL)
+_SET_ASIDE = "set_aside"
 _WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
 
 
-def _touches(text: str, key: str) -> bool:
+@cache
+def _changes_meta(piece: Piece) -> bool:
+    return _WRITES_META.search(_COMMENT.sub("", piece.text)) is not None
+
+
+def _touches(strings: frozenset[str], key: str) -> bool:
     """Whether a script names a key: ids follow a colon, which other code adds for the queues of users."""
-    if key in ("meta", "n:", "z:", "c:"):
-        return key == "meta" or re.search(rf'"{key[0]}(?::|")', text) is not None
-    return f'"{key}' in text if key.endswith(":") else f'"{key}"' in text
+    if key in ("n:", "z:", "c:"):
+        return any(text == key[0] or text.startswith(key) for text in strings)
+    return key == "meta" or key in strings or (key.endswith(":") and any(text.startswith(key) for text in strings))
 
 
 _PROBES = {

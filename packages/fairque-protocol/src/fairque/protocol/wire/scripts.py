@@ -2,33 +2,22 @@
 
 import functools
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from fairque.protocol.errors import ProtocolError
+from fairque.protocol.wire.pieces import Include, Piece, cut, in_order
 
 __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
-#: A function at the outermost level of a file, which ends on the same line or at the next ``end`` without indentation,
-#: or a constant on one line, which calls nothing.
-_DEFINITION = re.compile(r"^local (?:function (\w+)\(|(\w+) = (?:[^({]*|\{[^({]*\})$)")
-_WORD = re.compile(r"\w+")
-#: Strings and comments.
-_NOT_CODE = re.compile(r'"[^"]*"|--.*')
-#: A constant that is a number.
-_NUMBER = re.compile(r"^local ([A-Z_]+) = (\d+)(?: +--.*)?$")
-#: A name, or what may contain names and is not code: a string or a comment.
-_NAME = re.compile(r'"[^"]*"|\'[^\']*\'|--.*|\b[A-Z_]+\b')
-_INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: After this many files the rest is nested in a function. When Lua creates a function, it searches the local variables
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
 #: task. A function can refer to at most 60 outer variables.
 _LEVEL = 10
-#: Quick paths, and what they include, stay at the outermost level: they end before the other functions are created.
+#: Quick paths, and what they include, stay at the outermost level.
 _QUICK = "includes/quick_"
 
 
@@ -38,13 +27,23 @@ class Script:
 
     Attributes:
         name: Name of its file without the extension.
+        pieces: Its definitions, and the lines between them.
         text: The source with all includes in place.
         sha: SHA-1 of the text, by which the server identifies it.
     """
 
     name: str
-    text: str
-    sha: str
+    pieces: tuple[Piece, ...] = field(repr=False)
+    text: str = field(init=False, repr=False)
+    sha: str = field(init=False)
+
+    @text.default
+    def _text(self) -> str:
+        return "\n".join(_marked(self.pieces, f"{self.name}.lua")) + "\n"
+
+    @sha.default
+    def _sha(self) -> str:
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _folder() -> Traversable:
@@ -63,8 +62,12 @@ def script(name: str) -> Script:
     Raises:
         ProtocolError: It is missing, or one of its includes is missing or includes itself.
     """
-    expanded = expand(name, _folder())
-    return Script(name, expanded, hashlib.sha1(expanded.encode(), usedforsecurity=False).hexdigest())
+    return _packaged().script(name)
+
+
+@functools.cache
+def _packaged() -> "_Library":
+    return _Library(_folder())
 
 
 def load_scripts() -> None:
@@ -85,86 +88,72 @@ def expand(name: str, folder: Traversable) -> str:
 
     After every `_LEVEL` of them the rest is wrapped in a function, which is called at once. Constants that are numbers
     are replaced by them, so that they do not count as outer variables. Functions and constants to which nothing refers
-    are left out: a script creates them again in each call.
+    are left out, and those that a quick path does not use stand behind it: a script creates them again in each call.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.
     """
-    seen: set[str] = set()
-    lines: list[str] = []
-    files = levels = 0
-
-    def add(path: str, chain: tuple[str, ...]) -> None:
-        nonlocal files, levels
-        if path in chain:
-            raise ProtocolError(f"lua/{chain[-1]} includes itself: {' -> '.join((*chain, path))}")
-        if path in seen:
-            return
-        seen.add(path)
-        files += not any(place.startswith(_QUICK) for place in (*chain, path))
-        if files // _LEVEL > levels:
-            levels += 1
-            lines.append("return (function()")
-        if chain:
-            lines.append(f"-- file: {path}")
-        try:
-            source = folder.joinpath(*path.split("/")).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            wanted = f", which lua/{chain[-1]} includes" if chain else ""
-            raise ProtocolError(f"there is no lua/{path}{wanted}") from None
-        for number, line in enumerate(source.splitlines(), 1):
-            include = _INCLUDE.match(line)
-            if include is not None:
-                add(f"includes/{include[1]}.lua", (*chain, path))
-                lines.append(f"-- file: {path}")
-            elif line.startswith("--- @include"):
-                raise ProtocolError(f'lua/{path}:{number}: write it as --- @include "name"')
-            else:
-                lines.append(line)
-
-    add(f"{name}.lua", ())
-    lines.extend(["end)()"] * levels)
-    return "\n".join(_without_unused(_with_numbers(lines))) + "\n"
+    return _Library(folder).script(name).text
 
 
-def _with_numbers(lines: Iterable[str]) -> list[str]:
-    """Replace the constants that are numbers by these."""
-    numbers: dict[str, str] = {}
-    replaced = []
-    for line in lines:
-        if found := _NUMBER.match(line):
-            numbers[found[1]] = found[2]
-        else:
-            replaced.append(_NAME.sub(lambda name: numbers.get(name[0], name[0]), line))
-    return replaced
+@define
+class _Library:
+    """The files of a folder, each read once.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Traversable
+    _files: dict[str, list[Piece | Include]] = field(init=False, factory=dict)
+
+    def script(self, name: str) -> Script:
+        """Put a script together."""
+        seen: set[str] = set()
+        pieces: list[Piece] = []
+        numbers: dict[str, str] = {}
+        files = levels = 0
+
+        def add(path: str, chain: tuple[str, ...]) -> None:
+            nonlocal files, levels
+            if path in chain:
+                raise ProtocolError(f"lua/{chain[-1]} includes itself: {' -> '.join((*chain, path))}")
+            if path in seen:
+                return
+            seen.add(path)
+            files += not any(place.startswith(_QUICK) for place in (*chain, path))
+            if files // _LEVEL > levels:
+                levels += 1
+                pieces.append(Piece(path, "return (function()"))
+            for piece in self._read(path, chain):
+                if isinstance(piece, Include):
+                    if not piece.name:
+                        raise ProtocolError(f'lua/{path}:{piece.line}: write it as --- @include "name"')
+                    add(f"includes/{piece.name}.lua", (*chain, path))
+                elif piece.number:
+                    numbers[piece.name] = piece.number
+                else:
+                    pieces.append(piece.with_numbers(numbers))
+
+        add(f"{name}.lua", ())
+        pieces += [Piece(f"{name}.lua", "end)()")] * levels
+        return Script(name, tuple(in_order(pieces)))
+
+    def _read(self, path: str, chain: tuple[str, ...]) -> list[Piece | Include]:
+        if path not in self._files:
+            try:
+                text = self.folder.joinpath(*path.split("/")).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                wanted = f", which lua/{chain[-1]} includes" if chain else ""
+                raise ProtocolError(f"there is no lua/{path}{wanted}") from None
+            self._files[path] = cut(path, text)
+        return self._files[path]
 
 
-def _without_unused(lines: list[str]) -> list[str]:
-    """Leave out definitions to which only definitions refer that are left out themselves."""
-    pieces = list(_pieces(lines))
-    used, new = set[str](), _words(line for name, piece in pieces if not name for line in piece)
-    while new:
-        used |= new
-        new = _words(line for name, piece in pieces if name in new for line in piece) - used
-    return [line for name, piece in pieces if not name or name in used for line in piece]
-
-
-def _pieces(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield definitions with their names, and the lines between them."""
-    piece = list[str]()
-    for line in lines:
-        started = None if piece else _DEFINITION.match(line)
-        if started and (started[2] or line.partition("--")[0].rstrip().endswith(" end")):
-            yield started[1] or started[2], [line]
-        elif started or piece:
-            piece.append(line)
-            if line == "end":
-                yield _DEFINITION.match(piece[0])[1], piece  # type: ignore[index]  # it has just matched
-                piece = []
-        else:
-            yield "", [line]
-    yield "", piece
-
-
-def _words(lines: Iterable[str]) -> set[str]:
-    return {word for line in lines for word in _WORD.findall(_NOT_CODE.sub("", line))}
+def _marked(pieces: Iterable[Piece], path: str) -> Iterator[str]:
+    """Yield the lines, with a comment wherever another file begins."""
+    for piece in pieces:
+        if piece.path != path:
+            path = piece.path
+            yield f"-- file: {path}"
+        yield piece.text
