@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,12 @@ def servers(config: pytest.Config) -> list[str]:
     """The kinds of servers on which the tests of the scripts run."""
     every = config.getoption("every_server") and REDIS_SERVER and not GIVEN_URL
     return [FIRST_CHOICE, "redis-server"] if every else [FIRST_CHOICE]
+
+
+def pytest_configure() -> None:
+    """Hear SIGHUP as usual, though `nohup` may have started the tests: programs that they start inherit this."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

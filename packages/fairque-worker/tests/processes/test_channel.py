@@ -87,6 +87,25 @@ def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:
     theirs.close()
 
 
+def test_what_is_offered_while_another_frame_is_under_way_follows_it_even_if_the_socket_is_full_then() -> None:
+    class FullSocket(socket.socket):
+        """Its buffers are full whenever somebody does not want to wait."""
+
+        def send(self, data: Any, flags: int = 0) -> int:
+            if flags & socket.MSG_DONTWAIT:
+                raise BlockingIOError
+            return super().send(data, flags)
+
+    end, other = socket.socketpair()
+    ours, theirs = Channel(FullSocket(fileno=end.detach())), Channel(other)
+    sender = sending(ours, LARGE)
+    ours.offer({"kind": "cancel"})
+    assert [theirs.receive(PATIENCE), theirs.receive(PATIENCE)] == [LARGE, {"kind": "cancel"}]
+    sender.join(PATIENCE)
+    ours.close()
+    theirs.close()
+
+
 def test_what_is_offered_to_a_socket_that_is_full_goes_with_the_next_frame() -> None:
     ours, theirs = (Channel(end) for end in socket.socketpair())
     offered = [{"kind": "cancel", "number": n, "text": "x" * 10_000} for n in range(200)]

@@ -54,10 +54,12 @@ class Channel:
             OSError: The other end is gone.
         """
         with self._lock:
-            while self._offered:
-                self._socket.sendall(self._offered.popleft())
+            self._send_offered()
             self._socket.sendall(data)
-        self._deliver()
+        # What was offered meanwhile finds the socket full, unless the other end has read; this thread may wait for it.
+        while self._offered:
+            with self._lock:
+                self._send_offered()
 
     def offer(self, frame: Mapping[str, Any]) -> None:
         """Send a frame without blocking: what cannot be sent now goes with the next frame.
@@ -95,6 +97,10 @@ class Channel:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def _send_offered(self) -> None:
+        while self._offered:
+            self._socket.sendall(self._offered.popleft())
 
     def _deliver(self) -> None:
         # Checked again after each release, since a frame that was offered in between found the lock taken.
