@@ -38,6 +38,14 @@ class Bug:
     rule: str
 
 
+#: Where a quick pop looks at the user whose turn it is.
+_TURN = """\
+  if nexts[k] == 0 then
+    local text = stored_users[k]
+    if not text or #text ~= USER_SIZE then plain = false break end
+    local S, served, since, ewma, inf, lane = struct.unpack(USER, text)
+    plain = lane % SORTED == (k <= new and 1 or 2) and (k <= new or scores[first - 1] == S)"""
+
 BUGS = (
     Bug(
         "no token is compared",
@@ -98,8 +106,8 @@ BUGS = (
     Bug(
         "a quick pop forgets a counter",
         "includes/quick_grant.lua",
-        "queued, pop_at = math.max(0, queued - number), now_ms",
-        "pop_at = now_ms",
+        "next_at, queued = math.min(next_at, now_ms + lease_ms), math.max(0, queued - number)",
+        "next_at = math.min(next_at, now_ms + lease_ms)",
         "given_back",
         "C12",
     ),
@@ -114,9 +122,9 @@ BUGS = (
     Bug(
         "a quick pop prefers a user",
         "includes/quick_turns.lua",
-        '  local queue, key = queues[k], P .. "n:" .. names[k]',
+        _TURN,
         '  for place, name in ipairs(names) do if name == "noisy" then k = place end end\n'
-        '  local queue, key = queues[k], P .. "n:" .. names[k]',
+        + _TURN.replace(" and (k <= new or scores[first - 1] == S)", ""),
         "noisy_user",
         "C11",
     ),

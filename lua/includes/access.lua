@@ -53,7 +53,15 @@ end
 -- Whether one member of a ring is behind another in the server's order: by score, then by bytes.
 local function comes_after(score, id, other_score, other_id)
   if score ~= other_score then return score > other_score end
-  for index = 1, math.min(#id, #other_id) do
+  local from, most = 1, math.min(#id, #other_id)
+  while from + 7 <= most do
+    local a, b = struct.unpack(">I4I4", id, from)
+    local other_a, other_b = struct.unpack(">I4I4", other_id, from)
+    if a ~= other_a then return a > other_a end
+    if b ~= other_b then return b > other_b end
+    from = from + 8
+  end
+  for index = from, most do
     local a, b = string.byte(id, index), string.byte(other_id, index)
     if a ~= b then return a > b end
   end

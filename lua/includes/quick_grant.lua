@@ -7,18 +7,17 @@ for place = who + 1, #names do
 end
 if not plain then break end
 -- Of most tasks nothing is stored but what was pushed; others had attempts, or a process waits for their end.
-local keys, bytes = {}, 0
-for place, id in ipairs(ids) do keys[place] = P .. "t:" .. id end
-local bodies, known, given = {}, {}, {}
+local keys, bytes, bodies, known, given = {unpack(ids)}, 0, nil, nil, number > 1 and {}
+for place = 1, number do keys[place] = P .. "t:" .. ids[place] end
 if number > 0 then bodies, known = read("MGET", unpack(keys)), read("HMGET", P .. "a", unpack(ids)) end
-if known.err then break end
-local answer, starts, first_token = {1, 1, 0, {}, codes, now}, {}, format("%d", now) .. ":" .. claim
+if known and known.err then break end
+local answer, starts, first_token = {1, 1, 0, {}, codes, now}, {unpack(ids)}, format("%d", now) .. ":" .. claim
 for place = 1, number do
   local body, record, score = bodies[place] or "", known[place], places[place]
   -- A list may have been changed by hand: no task is given twice.
-  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not given[ids[place]]
+  plain = #body >= TASK_HEAD_SIZE and bytes <= FULL and not (given and given[ids[place]])
   if not plain then break end
-  given[ids[place]] = true
+  if given then given[ids[place]] = true end
   local kind, pushed_at, prio, timeout, cost, digest, user = struct.unpack(TASK_HEAD, body)
   local at = TASK_HEAD_SIZE + digest + user
   score = score or pushed_at - 120000000
@@ -57,51 +56,56 @@ end
 if not plain then break end
 
 reply = answer
-local leases, lease_end = {}, format("%d", now_ms + lease_ms)
-for place, id in ipairs(ids) do leases[2 * place - 1], leases[2 * place] = lease_end, id end
-local kept, gone = {}, {fresh = {}, ready = {}, owe = paid, users = {}}
-local come = {ready = {}, owe = {}}
-owe_min = least_debt
-for _, k in ipairs(met) do
-  local name, S, lane = names[k], tags[k], lanes[k]
-  local other = others[k]
-  if nexts[k] > 1 then call("LTRIM", P .. "n:" .. name, format("%d", nexts[k] - 1), "-1") end
+local leases, lease_end = {unpack(ids)}, format("%d", now_ms + lease_ms)
+for place = 1, number do leases[2 * place - 1], leases[2 * place] = lease_end, ids[place] end
+local kept, left_fresh, left_ready, joined, owing, forgotten = {unpack(met)}, nil, nil, nil, nil, nil
+if paid then owe_min = least_debt end
+if new < wanted then fresh_n = new end
+for at, k in ipairs(met) do
+  local name, S, lane, other = names[k], tags[k], lanes[k], others and others[k]
+  if nexts[k] == 2 then call("LPOP", P .. "n:" .. name)
+  elseif nexts[k] > 2 then call("LTRIM", P .. "n:" .. name, format("%d", nexts[k] - 1), "-1") end
   if other and other.first > 1 then
     call("ZREMRANGEBYRANK", P .. "z:" .. name, "0", format("%d", (other.first - 3) / 2))
   end
-  local left = k <= new and gone.fresh or lane == 0 and gone.ready
-  local joined = lane == 2 and come.ready or S > V and come.owe
-  if left then left[#left + 1] = name end
-  if joined then joined[#joined + 1], joined[#joined + 2] = S, name end
-  if joined == come.owe then owe_min = math.min(owe_min, S) end
-  kept[#kept + 1], kept[#kept + 2] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
+  if k <= new then
+    left_fresh, fresh_n = left_fresh or {}, fresh_n - 1
+    left_fresh[#left_fresh + 1] = name
+  elseif lane == 0 then
+    left_ready = left_ready or {}
+    left_ready[#left_ready + 1] = name
+  end
+  if lane == 2 then
+    joined = joined or {}
+    joined[#joined + 1], joined[#joined + 2] = S, name
+  elseif S > V then
+    owing, owe_min = owing or {}, math.min(owe_min, S)
+    owing[#owing + 1], owing[#owing + 2] = S, name
+  end
+  kept[2 * at - 1], kept[2 * at] = name, struct.pack("<d", S) .. string.sub(stored_users[k], 9, 32)
     .. struct.pack("<I4B", infs[k], lane + (other and other[other.first] and SORTED or 0))
 end
-for place = who + 1, #names do
-  if infs[place] == 0 then gone.users[#gone.users + 1] = names[place] end
+if paid then
+  call("ZREM", P .. "owe", unpack(paid))
+  for place = who + 1, #names do
+    if infs[place] == 0 then
+      forgotten = forgotten or {}
+      forgotten[#forgotten + 1] = names[place]
+    end
+  end
+  if forgotten then
+    call("HDEL", P .. "u", unpack(forgotten))
+    call("ZREM", P .. "users", unpack(forgotten))
+  end
 end
-if gone.users[1] then call("HDEL", P .. "u", unpack(gone.users)) end
-for index, list in pairs(gone) do
-  if list[1] then call("ZREM", P .. index, unpack(list)) end
-end
-for index, list in pairs(come) do
-  if list[1] then call("ZADD", P .. index, unpack(list)) end
-end
+if left_fresh then call("ZREM", P .. "fresh", unpack(left_fresh)) end
+if left_ready then call("ZREM", P .. "ready", unpack(left_ready)) end
+if joined then call("ZADD", P .. "ready", unpack(joined)) end
+if owing then call("ZADD", P .. "owe", unpack(owing)) end
 if number > 0 then
-  next_at = math.min(next_at, now_ms + lease_ms)
+  next_at, queued = math.min(next_at, now_ms + lease_ms), math.max(0, queued - number)
   call("HSET", P .. "u", unpack(kept))
   call("HSET", P .. "a", unpack(starts))
   call("ZADD", P .. "running", unpack(leases))
   call("SET", claim_key, claim .. "\n" .. table.concat(ids, "\n"), "PX", ARGV[4])
-end
-queued, pop_at = math.max(0, queued - number), now_ms
-fresh_n = (new < wanted and new or fresh_n) - #gone.fresh
-if fresh_n > 0 or first <= last or (more and call("EXISTS", P .. "ready") > 0) then
-  if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
-else
-  -- An idle worker waits for what is due first: the bound may be too early.
-  local running = call("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
-  local delayed = call("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")
-  next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53))
-  reply[2], reply[3] = 0, next_at == 2 ^ 53 and -1 or math.max(0, next_at - now_ms)
 end

@@ -1,6 +1,6 @@
 -- quick_next: the next task of a user for quick_turns, and its place: false for one of its list, whose body says it. As
 -- in take, it is the one with the lower place of the first in the list and the first beside it.
-local other, id, own_place = others[k], queue[at], false
+local id, own_place = queue[at], false
 if other and other[other.first] then
   local beside, score = other[other.first], tonumber(other[other.first + 1])
   if id and other.of ~= id then

@@ -5,7 +5,10 @@
 --- @include "formats"
 repeat
   local worker, claim, plain = ARGV[1], ARGV[2], #ARGV >= 7
-  for index = 3, 7 do plain = plain and string.find(ARGV[index], "^%d+$") and #ARGV[index] <= 15 end
+  for index = 3, 7 do
+    local number = plain and tonumber(ARGV[index])
+    plain = number and number >= 0 and number < 2 ^ 52 and number % 1 == 0
+  end
   if not plain or worker == "" or #worker > 255 or not string.find(claim, "^%x+$") or #claim > 200 then break end
   local wanted, lease_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
   if wanted < 1 or wanted > 100 or lease_ms < 1 then break end
@@ -27,14 +30,23 @@ repeat
     ended = codes
   end
 
-  local reply
+  local reply, more, ready_left -- whether the ready ring has more users than were read, and users after this
   local V_before, bs_before, cg_before = V, bs, cg
   repeat
 --- @include "quick_plan"
+    if who == 0 and not paid then
+      bs, cg, reply = 0, 0, {1, 1, 0, {}, codes, now}
+    else
 --- @include "quick_turns"
 --- @include "quick_grant"
+    end
   until true
-  if not reply then V, bs, cg = V_before, bs_before, cg_before end
+  if reply then
+    pop_at = now_ms
+--- @include "quick_wait"
+  else
+    V, bs, cg = V_before, bs_before, cg_before
+  end
   if reply or ended then
 --- @include "quick_end"
   end

@@ -261,10 +261,10 @@ def test_many_calls_at_once_are_refused_all_together(as_user: As, root: Any) -> 
 def test_rights_that_are_taken_away_later_are_seen_after_the_first_refusal(as_user: As, root: Any) -> None:
     runner = as_user(*ALL)
     runner.run(push("a"))
-    root.execute_command("ACL", "SETUSER", "u", "-hmget")
+    root.execute_command("ACL", "SETUSER", "u", "-rpush")
     with pytest.raises(ServerUnsuitable):
         runner.run(push("b"))
-    root.execute_command("ACL", "SETUSER", "u", "+hmget", "-mset")
+    root.execute_command("ACL", "SETUSER", "u", "+rpush", "-mset")
     before = dumped(root)
     with pytest.raises(ServerUnsuitable, match="may not send: mset"):
         runner.run(push("c"))
