@@ -57,8 +57,10 @@ for first = 1, #ARGV, STRIDE do
 end
 if changed == 0 then return {1, 0} end
 create()
-call("HSET", KEYS[1], "limits", "1")
-note_limited(true)
+-- Users whom a default held back are looked at again by their next call, also after it was removed.
+local kinds = (limited == 2 or call("EXISTS", P .. "cfg:") == 1) and "2" or "1"
+call("HSET", KEYS[1], "limits", kinds)
+note_limited(kinds)
 count("settings", 1)
 forget_defaults()
 for id, w in pairs(weights) do

@@ -40,9 +40,9 @@ local GLOBAL_NAMES = {
 }
 
 local function mode(text) return text == "time" or text == "count" end
-local function flag(text) return text == "1" end
+local function kinds(text) return text == "1" or text == "2" end
 local LOOK = {
-  meta = {cost_mode = mode, backlog = whole, limits = flag, born = whole},
+  meta = {cost_mode = mode, backlog = whole, limits = kinds, born = whole},
   lock = {term = whole, ["until"] = whole, lease = whole},
 }
 
@@ -59,9 +59,10 @@ for name, fields in pairs(LOOK) do
     end
   end
 end
-if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
+local there = call("EXISTS", P .. "cfg:") == 1 and "2" or call("EXISTS", P .. "configured") == 1 and "1"
+if there and there > (call("HGET", KEYS[1], "limits") or "") then
   found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
-  if fix then call("HSET", KEYS[1], "limits", "1") end
+  if fix then call("HSET", KEYS[1], "limits", there) end
 end
 if fix then note_limited(call("HGET", KEYS[1], "limits")) end
 

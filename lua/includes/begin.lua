@@ -68,8 +68,8 @@ end
 
 local format = string.format
 
-local counted, limited, backlog -- cost mode: one per task instead of its time; whether limits of users were ever set;
-                                -- most waiting tasks of the queue
+local counted, limited, backlog -- cost mode: one per task instead of its time; whether limits of users were ever set: 1
+                                -- of single users, 2 defaults, too; most waiting tasks of the queue
 local born -- when the queue was created; see create
 local tested, needs -- whether its time is that of a test; words for what not every release understands
 local KNOWN_NEEDS = {} -- the words that this release understands
@@ -91,7 +91,7 @@ end
 -- The script has changed a setting of the queue.
 local function note_counted(is_counted) counted = is_counted end
 local function note_backlog(most) backlog = most end
-local function note_limited(is_limited) limited = is_limited end
+local function note_limited(stored) limited = whole(stored) end
 
 -- The start of every script: reads settings, record and clock, or returns the answer that refuses the call. Keep the
 -- schema equal to call.py.
@@ -101,7 +101,7 @@ local function begin_reading()
   for word in string.gmatch(meta[7] or "", "%S+") do
     if not KNOWN_NEEDS[word] then return {-6, meta[1] or "1", word} end
   end
-  counted, limited, backlog, born = meta[3] == "count", meta[4], whole(meta[5]), whole(meta[6])
+  counted, limited, backlog, born = meta[3] == "count", whole(meta[4]), whole(meta[5]), whole(meta[6])
   tested, needs = meta[2] == "1", meta[7]
   local fixed = tested and whole(call("GET", P .. "now"))
   local time = not fixed and call("TIME")
@@ -111,11 +111,11 @@ local function begin_reading()
 end
 
 -- What quick paths know of the settings. They leave a queue to the rest of the scripts that was not created, that needs
--- something special, or whose users ever had limits.
+-- something special, or whose users ever had default limits.
 local function flags()
-  local special = limited or needs or not born
+  local special = needs or not born or limited == 2
   return (tested and 1 or 0) + (counted and 2 or 0) + ((backlog or 0) > 0 and 4 or 0) + (g.critical and 8 or 0)
-    + (special and 16 or 0)
+    + (limited and 16 or 0) + (special and 32 or 0)
 end
 
 -- Writes the scheduler record, with the time of this call and the flags that follow from the settings.

@@ -36,7 +36,9 @@ end
 local function fault_of(id, r)
   local pn, pc = waiting_of(id, r)
   local u = {id = id, r = r, pn = pn, pc = pc, w = 1}
+  local marked = r.limited
   if limited then read_limits(u) end
+  if r.limited and not marked then return "it has limits, and its record does not say so" end
   local line, owes, borrows = r.lane == "R" or r.lane == "F", score("owe", id), score("critical", id)
   if score("users", id) ~= 0 then return "it has a record and is not in the index of users" end
   if r.S < g.V - FAR then return "its tag is far behind the virtual time" end

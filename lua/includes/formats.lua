@@ -32,7 +32,8 @@ local SORTED = 8
 local FAR = 2 ^ 44
 
 -- How the scheduler record is packed; see globals for its values. The flags are 1 test clock, 2 each
--- task costs one, 4 backlog of the queue, 8 somebody may have CRITICAL tasks, 16 and above: not for quick paths.
+-- task costs one, 4 backlog of the queue, 8 somebody may have CRITICAL tasks, 16 single users have limits, 32 and more:
+-- not for quick paths.
 local GLOBALS, GLOBALS_SIZE, GLOBALS_VERSION = "<BBBBdddddddddddddd", 116, 1
 
 -- From this many bytes of messages on, pop takes no further task: the longest possible message still fits, and all

@@ -20,8 +20,10 @@ repeat
   if next_at <= now_ms then
     local running = read("ZRANGE", P .. "running", "0", "0", "WITHSCORES")
     local delayed = read("ZRANGE", P .. "delayed", "0", "0", "WITHSCORES")
-    if running.err or delayed.err or read("EXISTS", P .. "timers", P .. "pending") ~= 0 then break end
-    next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53))
+    local timers = read("ZRANGE", P .. "timers", "0", "0", "WITHSCORES")
+    if running.err or delayed.err or timers.err or read("EXISTS", P .. "pending") ~= 0 then break end
+    next_at = math.min(2 ^ 53, tonumber(running[2] or 2 ^ 53), tonumber(delayed[2] or 2 ^ 53),
+      math.ceil(tonumber(timers[2] or 2 ^ 63) / 1000))
     if next_at <= now_ms then break end
   end
   local head, ttl, codes = 7, ARGV[6], {1}

@@ -11,6 +11,8 @@ repeat
 --- @include "quick_begin"
   if queue_flags % 8 >= 4 then break end
 
+  -- Whether some users have limits of their own, which may keep their tasks out.
+  local has_limits = queue_flags >= 16
   -- The users of the tasks, with the ids of each, and those of them that had no other task; of one task the key.
   local owners, lists, alone, keys, ids, key, plain = nil, nil, nil, nil, nil, nil, true
   if size == 4 then

@@ -32,6 +32,11 @@ local records = read("HMGET", P .. "a", unpack(ids))
 if records.err then break end
 for place = 1, #ids do plain = plain and not records[place] end
 if not plain then break end
+if has_limits then
+  local limits = {unpack(owners)}
+  for place, user in ipairs(owners) do limits[place] = P .. "cfg:" .. user end
+  if read("EXISTS", unpack(limits)) ~= 0 then break end
+end
 for _, user in ipairs(owners) do
   if call("RPUSH", P .. "n:" .. user, unpack(lists[user])) == #lists[user] then alone[#alone + 1] = user end
 end

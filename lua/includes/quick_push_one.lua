@@ -11,4 +11,5 @@ plain = prio == 3 and timeout >= 0 and timeout < 2 ^ 53 and timeout % 1 == 0
 if not plain then break end
 key = P .. "t:" .. id
 if read("EXISTS", key) ~= 0 or read("HEXISTS", P .. "a", id) ~= 0 then break end
+if has_limits and read("EXISTS", P .. "cfg:" .. user) ~= 0 then break end
 if call("RPUSH", P .. "n:" .. user, id) == 1 then owners, alone, lists = {user}, {user}, {[user] = {id}} end

@@ -89,16 +89,21 @@ local defaults
 -- The script may have changed them.
 local function forget_defaults() defaults = nil end
 
+-- The limits of a user, in the order of SETTINGS, and whether it has any.
 local function settings(id)
-  local field = call("HMGET", P .. "cfg:" .. id, unpack(SETTINGS))
-  for index, name in ipairs(SETTINGS) do field[index] = field[index] and in_range(name, field[index]) end
-  return field
+  local field, some = call("HMGET", P .. "cfg:" .. id, unpack(SETTINGS)), nil
+  for index, name in ipairs(SETTINGS) do
+    field[index] = field[index] and in_range(name, field[index])
+    some = some or field[index] and true
+  end
+  return field, some or nil
 end
 
 local function read_limits(u)
   defaults = defaults or settings("")
-  local own = settings(u.id)
+  local own, some = settings(u.id)
   u.w, u.paused = own[1] or 1, own[6]
+  u.r.limited = some -- quick paths do not know a record of this length
   u.cap, u.rate, u.burst = own[2] or defaults[2], own[3] or defaults[3], own[4] or defaults[4] or 1
   -- Rate and burst may have changed: a bucket never takes longer to fill than they allow.
   if u.r.tat and u.rate then

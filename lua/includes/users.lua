@@ -87,6 +87,7 @@ end
 --   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
 --   borrows  in the critical ring     sorted  it has tasks in `z:`     tombstones  see queues
+--   limited  it has limits of its own
 --   cs  CRITICAL tasks in a row     tat  see user_record
 --   leeway, cut  see sync; both are absent in most records
 --   ewma  average cost of its tasks in microseconds     served  cost of its tasks since the record was created

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The value of a bound when nothing is due.
 NEVER = 2**53
 
-TEST, COUNT, BACKLOG, CRITICAL, SPECIAL = 1, 2, 4, 8, 16
+TEST, COUNT, BACKLOG, CRITICAL, LIMITED, SPECIAL = 1, 2, 4, 8, 16, 32
 
 
 def flags(queue: "Bench") -> int:
@@ -31,7 +31,16 @@ class TestFlags:
         queue.run(calls.configure(queue.keys, backlog=0))
         assert flags(queue) == TEST
         queue.limit("bob", cap=1)
-        assert flags(queue) == TEST + SPECIAL
+        assert flags(queue) == TEST + LIMITED
+        queue.limit("", cap=1)
+        assert flags(queue) == TEST + LIMITED + SPECIAL
+        queue.limit("", cap=None)
+        assert flags(queue) == TEST + LIMITED + SPECIAL
+
+    def test_limits_of_one_user_are_obeyed_from_its_next_pop_on(self, queue: "Bench") -> None:
+        queue.fill("ann", 3)
+        queue.limit("ann", cap=1)
+        assert len(queue.pop(3)) == 1
 
     def test_the_cost_mode_is_one_of_them(self, queue: "Bench") -> None:
         queue.run(calls.configure(queue.keys, cost_mode="count"))

@@ -128,6 +128,11 @@ class Pair:
             call = calls.cancel(queue.keys, f"t{number}", reason="", result_ttl_ms=500)
             queue.client.eval(self._variants.cancel, 1, queue.keys.meta, *call.args)
 
+    def limit(self, what: tuple[str, tuple[str, float | None]]) -> None:
+        """Change a limit of a user, or of all."""
+        user, (name, limit) = what
+        self.both(lambda queue, _: queue.limit(user, **{name: limit}))
+
     def pop_again(self) -> None:
         """Repeat the last call, as after a lost answer."""
         if self._popped:
@@ -220,6 +225,15 @@ POPS = st.tuples(
     st.one_of(st.integers(1, 4), st.integers(1, 40)),
     st.one_of(st.just(0), st.integers(0, 20)),
 )
+#: Whose limit changes, which, and to what. Defaults are rare, since they end all quick paths of a queue.
+LIMITS = st.one_of(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([("cap", 1), ("cap", 2), ("weight", 3), ("backlog", 3), ("rate", 0.5), ("paused", 1)])
+        | st.tuples(st.sampled_from(["cap", "weight", "backlog", "rate", "paused"]), st.none()),
+    ),
+    st.sampled_from([("", ("cap", 2)), ("", ("cap", None))]),
+)
 #: Common steps several times, since a history without them takes no quick path.
 STEPS = st.sampled_from(
     [
@@ -232,6 +246,7 @@ STEPS = st.sampled_from(
         "sweep",
         "cancel",
         "back",
+        "limit",
     ],
 ).flatmap(
     lambda what: st.tuples(
@@ -242,11 +257,10 @@ STEPS = st.sampled_from(
             "advance": st.sampled_from([0, 1, 40, 700, 31_000, 61_000]),
             "back": st.integers(-50, -1),
             "cancel": st.integers(1, 40),
+            "limit": LIMITS,
         }.get(what, st.integers(1, 6)),
     )
 )
-#: Rarely, since limits of users end all quick paths of a queue.
-LIMITED = st.sampled_from([False] * 7 + [True])
 
 
 def take(pair: Pair, what: str, value: Any) -> None:
@@ -266,8 +280,8 @@ def take(pair: Pair, what: str, value: Any) -> None:
             pair.both(lambda _, held: held.__delitem__(slice(0, value)))
         case "advance" | "back":
             pair.both(lambda queue, _: queue.advance(value))
-        case "cancel":
-            pair.cancel(value)
+        case "cancel" | "limit":
+            getattr(pair, what)(value)
         case "sweep":
             pair.both(lambda queue, _: queue.sweep())
 
@@ -279,17 +293,14 @@ def test_scripts_do_the_same_with_and_without_their_quick_paths(
     sent, taken = Counter[str](), Counter[str]()
 
     @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(TASKS, st.lists(STEPS, min_size=6, max_size=25), LIMITED)
+    @given(TASKS, st.lists(STEPS, min_size=6, max_size=25))
     @example(
         first=[("a", "plain")],
         steps=[("push", [("a", "later"), ("b", "plain")]), ("advance", 700), ("pop", ("w1", 1, 1))],
-        limited=False,
     )
-    def compare(first: list[tuple[str, str]], steps: list[tuple[str, Any]], limited: bool) -> None:  # noqa: FBT001 - drawn
+    def compare(first: list[tuple[str, str]], steps: list[tuple[str, Any]]) -> None:
         pair = Pair(new_queue, variants)
         pair.both(lambda queue, _: queue.run(calls.configure(queue.keys, cost_mode=cost_mode)))
-        if limited:
-            pair.both(lambda queue, _: queue.limit("a", cap=2))
         pair.push(first)
         pair.pop("w1", 4)
         for what, value in steps:
@@ -326,6 +337,23 @@ def test_a_push_of_plain_tasks_takes_the_quick_path(queue: "Bench", variants: Va
     taken = f"taken:{queue.keys.meta}"
     assert queue.client.hget(taken, "push") == b"2"
     queue.client.delete(taken)
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_users_without_limits_take_the_quick_paths_of_a_queue_in_which_others_have_some(
+    new_queue: Callable[[], "Bench"], variants: Variants, number: int
+) -> None:
+    pair = Pair(new_queue, variants)
+    pair.both(lambda queue, _: queue.limit("heavy", cap=2))
+    pair.push([("ann", "plain")] * number)
+    pair.pop("w", number)
+    pair.finish(number)
+    assert pair.taken() == {"push": 1, "pop": 1, "finish": 1}
+    pair.push([("heavy", "plain"), ("ann", "plain")])
+    pair.pop("w", 2)
+    assert pair.taken() == {"push": 1, "pop": 1, "finish": 1}
+    pair.compare()
+    pair.drop()
 
 
 @pytest.mark.xdist_group("commandstats")

@@ -425,7 +425,7 @@ def fields_of(kind: str) -> tuple[str, ...]:
         ),
         "u": (
             *("S", "inf", "lane", "borrows", "sorted", "cs", "tat", "ewma", "served", "since", "leeway", "cut"),
-            "tombstones",
+            *("tombstones", "limited"),
         ),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),

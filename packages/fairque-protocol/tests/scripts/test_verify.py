@@ -53,6 +53,20 @@ def test_a_healthy_queue_has_no_findings_and_is_not_changed(many: "Bench") -> No
     assert many.snapshot() == before
 
 
+def test_a_user_whose_record_does_not_say_that_it_has_limits_is_found_and_obeys_them(queue: "Bench") -> None:
+    queue.fill("ann", 3)
+    users = f"{queue.keys.prefix}u"
+    plain = queue.client.hget(users, "ann")
+    queue.limit("ann", cap=1)
+    queue.client.hset(users, "ann", plain)
+    assert [(one.name, one.what) for one in look(queue).found] == [
+        ("ann", "it has limits, and its record does not say so")
+    ]
+    look(queue, fix=True)
+    assert look(queue).found == []
+    assert len(queue.pop(3)) == 1
+
+
 def test_users_that_are_half_a_year_behind_virtual_time_are_found_and_begin_at_it(queue: "Bench") -> None:
     queue.fill("ann", 2)
     queue.fill("bob", 2)
