@@ -13,8 +13,9 @@ repeat
 
   -- Whether some users have limits of their own, which may keep their tasks out.
   local has_limits = queue_flags >= 16
-  -- The users of the tasks, with the ids of each, and those of them that had no other task; of one task the key.
-  local owners, lists, alone, keys, ids, key, plain = nil, nil, nil, nil, nil, nil, true
+  -- The users of the tasks, with the ids of each, and those of them that had no other task; keys and bodies to store, or
+  -- the key of the only one.
+  local owners, lists, alone, values, key, reply, plain = nil, nil, nil, nil, nil, nil, true
   if size == 4 then
 --- @include "quick_push_one"
   else
@@ -28,23 +29,13 @@ repeat
     break
   end
 
-  local reply
   if key then
-    clk = math.max(now, clk + 1)
+    clk, reply = math.max(now, clk + 1), {1, 1, "QUEUED", argv[3]}
     call("SET", key, struct.pack("<Bd", BODY, clk) .. argv[4])
-    queued, pushed, reply = queued + 1, pushed + 1, {1, 1, "QUEUED", argv[3]}
   else
-    local values = {}
-    reply = {1}
-    for place, id in ipairs(ids) do
-      local at = 2 * place
-      clk = math.max(now, clk + 1)
-      values[at - 1], values[at] = keys[place], struct.pack("<Bd", BODY, clk) .. argv[at + 2]
-      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, "QUEUED", id
-    end
     call("MSET", unpack(values))
-    queued, pushed = queued + #ids, pushed + #ids
   end
+  queued, pushed = queued + size / 2 - 1, pushed + size / 2 - 1
 --- @include "quick_end"
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
   do return reply end
