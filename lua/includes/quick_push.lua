@@ -13,8 +13,8 @@ repeat
 
   -- Whether some users have limits of their own, which may keep their tasks out.
   local has_limits = queue_flags >= 16
-  -- The users of the tasks, with the ids of each, and those of them that had no other task; keys and bodies to store, or
-  -- the key of the only one.
+  -- The users of the tasks, with the ids of each, and those of them that had no other task; keys and bodies to store,
+  -- or the key of the only one.
   local owners, lists, alone, values, key, reply, plain = nil, nil, nil, nil, nil, nil, true
   if size == 4 then
 --- @include "quick_push_one"
