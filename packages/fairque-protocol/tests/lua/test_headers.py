@@ -177,6 +177,14 @@ def test_only_scripts_that_create_records_are_refused_when_out_of_memory() -> No
     assert set(script_names()) == WORKER | SCHEDULER | OPERATOR | VERIFIER | READERS | MAKERS
 
 
+def test_the_commands_that_a_script_needs_are_all_that_it_sends(source: "Source") -> None:
+    """By whichever function it sends them: a right that is not asked for is missing in the ACL of a worker."""
+    sent = set(re.findall(r'\w\("([A-Z]{3,})"', re.sub(r"--.*", "", source.body)))
+    if "no-writes" in source.flags:
+        sent -= {"RENAME", "PEXPIRE", "HINCRBY"}  # of set_aside, which it never calls
+    assert sent - script(source.name).commands == set()
+
+
 def test_a_script_is_short(source: "Source") -> None:
     assert len(source.lines) <= 120
     assert max(map(len, source.lines)) <= 120

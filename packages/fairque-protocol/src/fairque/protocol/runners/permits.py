@@ -14,7 +14,7 @@ from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES, Need, describe_needs, needs_of, needs_of_role, remedy
-from fairque.protocol.wire.scripts import script_names
+from fairque.protocol.wire.scripts import load_scripts, script_names
 
 __all__ = ["Permits"]
 
@@ -103,6 +103,7 @@ class Permits:
 
 @cache
 def _all_probes() -> tuple[str, ...]:
+    load_scripts()
     needs = [need for name in script_names() for need in needs_of(name)]
     needs += [need for role in ROLES for need in needs_of_role(role)]
     return tuple(dict.fromkeys(need.probe for need in needs))

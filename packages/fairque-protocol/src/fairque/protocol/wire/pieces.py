@@ -17,6 +17,8 @@ _NUMBER = re.compile(r"^local ([A-Z_]+) = (\d+)(?: +--.*)?$")
 _PART = re.compile(r'"([^"\n]*)"|--.*|(\w+)')
 #: A name, or what may contain names and is not code: a string or a comment.
 _NAME = re.compile(r'"[^"]*"|\'[^\']*\'|--.*|\b[A-Z_]+\b')
+_CALLED = re.compile(r'\b(?:call|read|send|send_keys|redis\.p?call)\("([A-Z]+)"')
+_COMMENT = re.compile(r"--.*")
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: Files of quick paths, which end before what stands behind them is created.
 _QUICK = "includes/quick_"
@@ -55,16 +57,17 @@ class Piece:
     @cached_property
     def words(self) -> frozenset[str]:
         """Its words, without those in strings and comments."""
-        return frozenset(part[1] for part in self._parts if part[1])
+        return frozenset(word for _, word in _PART.findall(self.text) if word)
 
     @cached_property
     def strings(self) -> frozenset[str]:
         """Its strings."""
-        return frozenset(part[0] for part in self._parts)
+        return frozenset(string for string, _ in _PART.findall(self.text) if string)
 
     @cached_property
-    def _parts(self) -> list[tuple[str, str]]:
-        return _PART.findall(self.text)
+    def commands(self) -> frozenset[str]:
+        """The commands that it sends."""
+        return frozenset(_CALLED.findall(_COMMENT.sub("", self.text)))
 
     def with_numbers(self, numbers: Mapping[str, str]) -> "Piece":
         """Return it with the constants that are numbers replaced by these."""

@@ -6,7 +6,6 @@ from functools import cache
 
 from attrs import frozen
 
-from fairque.protocol.wire.pieces import Piece
 from fairque.protocol.wire.scripts import script, script_names
 
 __all__ = [
@@ -23,9 +22,6 @@ __all__ = [
     "scripts_of",
 ]
 
-_CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
-_COMMENT = re.compile(r"--.*")
-_READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
 KEYS = (
@@ -55,26 +51,11 @@ _SHARED_WRITES = {"SET", "RENAME", "PEXPIRE", "HINCRBY", "HSET"}
 
 @cache
 def _called(name: str) -> frozenset[str]:
-    called = frozenset[str]().union(*map(_called_in, _pieces(name)))
-    return called - _SHARED_WRITES if _reads_only(name) else called
-
-
-@cache
-def _called_in(piece: Piece) -> frozenset[str]:
-    return frozenset(_CALLED.findall(_COMMENT.sub("", piece.text)))
-
-
-def _pieces(name: str) -> list[Piece]:
-    """Return the pieces of a script that it may run."""
-    return [piece for piece in script(name).pieces if piece.name != _SET_ASIDE or not _reads_only(name)]
-
-
-def _reads_only(name: str) -> bool:
-    return _READS_ONLY.match(script(name).text) is not None
+    return script(name).commands - (_SHARED_WRITES if script(name).reads_only else frozenset())
 
 
 def _readers() -> set[str]:
-    return {name for name in script_names() if _reads_only(name)}
+    return {name for name in script_names() if script(name).reads_only}
 
 
 def _of_schedules() -> set[str]:
@@ -146,8 +127,8 @@ class Need:
 def needs_of(name: str) -> tuple[Need, ...]:
     """Return what a script needs: its commands, and the keys and channels that it uses with them."""
     commands = sorted(_called(name))
-    strings = frozenset[str]().union(*(piece.strings for piece in _pieces(name)))
-    changes_meta = any(map(_changes_meta, _pieces(name)))
+    strings = script(name).strings
+    changes_meta = _WRITES_META.search(script(name).text) is not None
     needs = _of_commands(commands)
     read = "HMGET" if "HMGET" in commands else "GET"
     write = next((command for command in _WRITES if command in commands), None)
@@ -198,14 +179,7 @@ def remedy(lacking: Iterable[Need], queue: str) -> str:
 
 #: Commands that test whether a key may be written; every script that writes uses one of them.
 _WRITES = ("MSET", "SET", "HSET", "ZADD", "LPUSH", "DEL")
-#: Scripts that only read include this function but never call it.
-_SET_ASIDE = "set_aside"
 _WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
-
-
-@cache
-def _changes_meta(piece: Piece) -> bool:
-    return _WRITES_META.search(_COMMENT.sub("", piece.text)) is not None
 
 
 def _touches(strings: frozenset[str], key: str) -> bool:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -19,6 +20,9 @@ __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 _LEVEL = 10
 #: Quick paths, and what they include, stay at the outermost level.
 _QUICK = "includes/quick_"
+_READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
+#: Scripts that only read include this function but never call it.
+_SET_ASIDE = "set_aside"
 
 
 @frozen
@@ -27,23 +31,26 @@ class Script:
 
     Attributes:
         name: Name of its file without the extension.
-        pieces: Its definitions, and the lines between them.
         text: The source with all includes in place.
+        commands: The commands that it may send.
+        strings: The strings of what it may run.
         sha: SHA-1 of the text, by which the server identifies it.
     """
 
     name: str
-    pieces: tuple[Piece, ...] = field(repr=False)
-    text: str = field(init=False, repr=False)
+    text: str = field(repr=False)
+    commands: frozenset[str] = field(repr=False)
+    strings: frozenset[str] = field(repr=False)
     sha: str = field(init=False)
-
-    @text.default
-    def _text(self) -> str:
-        return "\n".join(_marked(self.pieces, f"{self.name}.lua")) + "\n"
 
     @sha.default
     def _sha(self) -> str:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether the server lets it write nothing."""
+        return _READS_ONLY.match(self.text) is not None
 
 
 def _folder() -> Traversable:
@@ -71,7 +78,7 @@ def _packaged() -> "_Library":
 
 
 def load_scripts() -> None:
-    """Read all scripts now, for a process that must not read another version of them later.
+    """Read all scripts now, for a process that needs all, or must not read another version of them later.
 
     Raises:
         ProtocolError: One cannot be read.
@@ -79,6 +86,7 @@ def load_scripts() -> None:
     try:
         for name in script_names():
             script(name)
+        _packaged.cache_clear()  # the files, of which nothing more is needed
     except OSError as error:
         raise ProtocolError(f"the scripts of fairque cannot be read: {error}") from error
 
@@ -137,7 +145,11 @@ class _Library:
 
         add(f"{name}.lua", ())
         pieces += [Piece(f"{name}.lua", "end)()")] * levels
-        return Script(name, tuple(in_order(pieces)))
+        pieces = list(in_order(pieces))
+        text = "\n".join(_marked(pieces, f"{name}.lua")) + "\n"
+        run = [piece for piece in pieces if piece.name != _SET_ASIDE or not _READS_ONLY.match(text)]
+        commands, strings = (frozenset[str]().union(*of_run) for of_run in zip(*map(_said, run), strict=True))
+        return Script(name, text, commands, strings)
 
     def _read(self, path: str, chain: tuple[str, ...]) -> list[Piece | Include]:
         if path not in self._files:
@@ -148,6 +160,10 @@ class _Library:
                 raise ProtocolError(f"there is no lua/{path}{wanted}") from None
             self._files[path] = cut(path, text)
         return self._files[path]
+
+
+def _said(piece: Piece) -> tuple[frozenset[str], frozenset[str]]:
+    return piece.commands, piece.strings
 
 
 def _marked(pieces: Iterable[Piece], path: str) -> Iterator[str]:
