@@ -85,6 +85,15 @@ def test_it_creates_a_task_with_the_arguments() -> None:
     assert (made.func, made.args, made.kwargs) == (NAME, ("u",), {"crop": True})
 
 
+def test_an_argument_may_be_called_self() -> None:
+    @task(name="shop:keep")
+    def keep(first: object, /, **details: object) -> object:
+        return first, details
+
+    assert keep(1, self=2) == (1, {"self": 2})
+    assert keep.task(1, self=2).kwargs == {"self": 2}
+
+
 def test_each_task_has_its_own_id() -> None:
     assert resize.task("u").task_id != resize.task("u").task_id
 

@@ -113,6 +113,23 @@ def test_a_schedule_is_added_changed_and_listed_as_upcoming(queue: TaskQueue) ->
     assert added.schedule.upcoming(2, after=added.next_at) == [added.next_at + timedelta(days=n) for n in (1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ({"every": "15s"}, "every must be a number of seconds"),
+        ({"every": 0}, "every must be a number of seconds"),
+        ({"at": "2030-01-01"}, "at must be a datetime with a time zone"),
+        ({"cron": "0 3 * * *", "timezone": None}, "timezone must be a name"),
+        ({"cron": "0 3 * * *", "every": 5}, "give one of cron, every and at"),
+        ({"every": 5, "misfire_limit": 0}, "misfire_limit must be a whole number"),
+        ({"every": 5, "jitter": timedelta(days=400)}, "jitter must be a number of seconds"),
+    ],
+)
+def test_a_schedule_whose_times_are_invalid_has_no_upcoming_ones(when: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidSchedule, match=words):
+        Schedule("nightly", Task(func="m:f", user_id="ann"), **when).upcoming()
+
+
 def test_all_problems_of_a_schedule_are_reported_and_nothing_is_stored(queue: TaskQueue) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         queue.schedules.add(Schedule("s", Task(task_id="mine"), cron="0 25 * * *", jitter=-1))

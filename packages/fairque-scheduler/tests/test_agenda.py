@@ -143,6 +143,64 @@ class TestPauses:
         assert window.take_due(9, 10) == []
 
 
+DAYS_MS = 3 * 86_400_000
+
+
+class TestCatchingUp:
+    @pytest.fixture(autouse=True)
+    def one_move_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fairque.scheduler.agenda._SLICE", 0.0)
+
+    @staticmethod
+    def late(every: Every, number: int) -> list[Schedule]:
+        """Schedules that need many steps to count what they missed in days."""
+        return [every(f"late{place}", 60, misfire="skip") for place in range(number)]
+
+    def test_a_schedule_on_time_is_fired_before_those_that_catch_up(
+        self, bench: "Bench", desk: Desk, every: Every
+    ) -> None:
+        desk.store(*self.late(every, 5), in_ms=-DAYS_MS)
+        at = desk.store(every("other", 3_600))
+        desk.agenda.read()
+        desk.fire()
+        assert bench.times("other") == [at]
+
+    def test_it_is_even_if_more_catch_up_than_are_fired_in_one_round_trip(
+        self, bench: "Bench", desk: Desk, every: Every, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fairque.scheduler.agenda._FIRE_BATCH", 2)
+        desk.store(*self.late(every, 6), in_ms=-DAYS_MS)
+        at = desk.store(every("other", 3_600))
+        desk.agenda.read()
+        for _ in range(5):
+            desk.fire()
+        assert bench.times("other") == [at]
+
+    def test_they_do_not_hide_what_is_due_behind_them(
+        self, bench: "Bench", desk: Desk, every: Every, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fairque.scheduler.agenda.MAX_DUE", 3)
+        monkeypatch.setattr("fairque.scheduler.agenda._ENOUGH", 2)
+        desk.store(*self.late(every, 6), in_ms=-DAYS_MS)
+        at = desk.store(every("other", 3_600))
+        for _ in range(8):
+            desk.agenda.read()
+            desk.fire()
+        assert bench.times("other") == [at]
+
+    def test_they_take_turns(self, desk: Desk, every: Every) -> None:
+        desk.store(*self.late(every, 3), in_ms=-DAYS_MS)
+        desk.agenda.read()
+        times = set[int]()
+        for _ in range(3):
+            desk.fire()
+        for place in range(3):
+            entry = desk.agenda._window.find(f"late{place}")
+            assert entry is not None
+            times.add(entry.at)
+        assert len(times) == 1
+
+
 class TestEdits:
     def test_a_task_that_was_edited_after_it_was_prepared_is_brought_in_time_as_edited(
         self, bench: "Bench", desk: Desk, every: Every

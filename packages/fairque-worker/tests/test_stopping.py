@@ -127,6 +127,17 @@ def test_an_idle_worker_stops_without_waiting_for_its_wake_up(bench: Any, never_
     assert not stopping.is_alive()
 
 
+def test_a_worker_that_was_paused_before_its_start_takes_tasks_once_it_is_resumed(bench: Any) -> None:
+    task_id = bench.push(nothing)
+    worker = bench.worker(nothing)
+    worker.pause()
+    worker.start()
+    assert worker.wait_idle(PATIENCE)
+    assert bench.state(task_id) is TaskState.QUEUED
+    worker.resume()
+    bench.result(task_id)
+
+
 def test_a_paused_worker_takes_no_more_tasks_and_ends_those_it_has(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:

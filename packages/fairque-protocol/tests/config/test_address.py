@@ -99,6 +99,8 @@ def test_an_address_has_everything_in_its_url(url: str, address: Address) -> Non
         ("redis://:12/hunter2@h", "must be percent-encoded"),
         ("redis://h:0", "no server has the port 0"),
         ("redis://h:65536", "host or port cannot be read"),
+        ("redis://[::1]16399/0", "after .* comes a colon and the port"),
+        ("redis://ann:pw@[::1]x", "after .* comes a colon and the port"),
         ("redis://a:1,b:2/0", "and there is one host"),
         ("redis://a,b/0", "there is one host"),
         ("redis://" + "a" * 64, "no host has such a name"),

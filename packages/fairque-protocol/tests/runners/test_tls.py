@@ -172,6 +172,15 @@ def say_farewell() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def sockets() -> set[str]:
+    """The sockets that this process has open."""
+    links = set[str]()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.add(str(descriptor.readlink()))
+    return {link for link in links if link.startswith("socket:")}
+
+
 class TestAForkedChild:
     """A child cannot affect connections that it inherits, even when closing TLS sends an alert."""
 
@@ -195,6 +204,15 @@ class TestAForkedChild:
         await asyncio.to_thread(self.hears, for_the_host, heard)
         await subscription.close()
         await runner.close()
+
+
+async def test_a_closed_connection_of_an_event_loop_leaves_no_socket_open(for_the_host: TlsServer) -> None:
+    runner, before = AsyncRunner(for_the_host.trusting), sockets()
+    await runner.run(LOOK)
+    assert sockets() > before
+    await runner.close()
+    await asyncio.sleep(0)
+    assert sockets() <= before
 
 
 def test_an_expired_certificate_is_reported_at_once(tmp_path: Path, send: "Send") -> None:

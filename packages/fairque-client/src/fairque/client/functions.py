@@ -84,11 +84,11 @@ class TaskMaker(Generic[P, R_co, C_co]):
         """Why no worker can find the function, so that it cannot create tasks; None if workers can."""
         return self._view.unreachable
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C_co:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> C_co:
         """Call the function directly, as if it were not decorated."""
         return self._func(*args, **kwargs)
 
-    def task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R_co]:
+    def task(self, /, *args: P.args, **kwargs: P.kwargs) -> Task[R_co]:
         """Create a task that calls the function with these arguments on a worker; push it to a queue.
 
         Omit the parameter annotated with `TaskContext`: the worker passes it.
@@ -173,7 +173,7 @@ class AsyncContextTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
 class PullingFunction(Generic[C_co]):
     """For type checkers: a function under `xcom_pull`, of which they know only the return type."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> C_co:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> C_co:
         """Call the function as if it were not decorated."""
         raise NotImplementedError
 

@@ -105,7 +105,9 @@ class Agenda:
         # If there are more, others may be due at the last time, too: they are read after these.
         self._full = full
         self._until_ms = found.times[-1][1] if full else found.at_ms + _AHEAD_MS
-        self._window.replace((name, at) for name, at in times.items() if self._broken.get(name) != at)
+        self._window.replace(
+            ((name, at) for name, at in times.items() if self._broken.get(name) != at), late=self._missed
+        )
 
     def prepare(self) -> bool:
         """Create tasks ahead of their runs, for a moment; return whether there was anything to do."""
@@ -146,8 +148,8 @@ class Agenda:
 
     def _held_back(self, schedule_id: str, at: int, now_ms: int) -> bool:
         entry = self._window.find(schedule_id)
-        waits = entry is not None and entry.at == at and entry.not_before > now_ms
-        return waits or self._broken.get(schedule_id) == at
+        waits = entry is not None and entry.at == at and (entry.late or entry.not_before > now_ms)
+        return waits or schedule_id in self._missed or self._broken.get(schedule_id) == at
 
     def _next_reading(self) -> float:
         if self._stale or (self._full and len(self._window) < _ENOUGH):
@@ -157,11 +159,12 @@ class Agenda:
     def _moves(self, entries: Sequence[Entry]) -> list[tuple[Entry, Move]]:
         moves: list[tuple[Entry, Move]] = []
         now_ms, until = self._clock.now_ms(), clock.monotonic() + _SLICE
-        for entry in entries:
+        # Those that catch up take long, and must not delay the others.
+        for entry in sorted(entries, key=lambda entry: entry.is_late(now_ms)):
             if self._window.find(entry.schedule_id) is not entry:
                 continue
             if moves and clock.monotonic() > until:
-                # Some have been overdue for long; the others must only wait for a moment.
+                entry.late = entry.is_late(now_ms)
                 self._window.put(entry)
                 continue
             try:
@@ -208,8 +211,11 @@ class Agenda:
         elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
             self._window.drop(name)
         else:
-            info = evolve(entry.info, next_ms=fired.next_at, from_ms=None)
-            self._window.put(Entry(name, fired.next_at, info))
+            following = Entry(name, fired.next_at, evolve(entry.info, next_ms=fired.next_at, from_ms=None))
+            now_ms = self._clock.now_ms()
+            if following.is_late(now_ms):
+                following.late, following.not_before = True, now_ms
+            self._window.put(following)
 
     def _count(self, move: Move, fired: Fired, at_ms: int) -> None:
         metrics = self._metrics

@@ -1,7 +1,7 @@
 """The schedules that are due soon, in memory: they are read, and their tasks created, ahead of time."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from attrs import define, field
 
@@ -20,7 +20,8 @@ class Entry:
     Attributes:
         schedule_id: The schedule.
         at: When it is due, in milliseconds since the epoch.
-        not_before: When it is retried at the earliest, since there was no room for its task.
+        not_before: When it is retried at the earliest, since there was no room for its task, or others have their turn.
+        late: Whether it catches up, in many steps, and so must wait until there is nothing else to do.
         info: The schedule as it was read; None before.
         ready: The prepared move, which applies if it is on time.
     """
@@ -30,11 +31,17 @@ class Entry:
     info: ScheduleInfo | None = None
     ready: Move | None = None
     not_before: int = 0
+    late: bool = False
 
     @property
     def turn(self) -> int:
         """When it is fired or retried."""
         return max(self.at, self.not_before)
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether its run is so late that the policy for misfires decides about it."""
+        info = self.info
+        return info is not None and info.next_ms is not None and info.next_ms < now_ms - info.schedule.misfire_grace_ms
 
     def prepare(self) -> Move:
         """Compute the following run, create the task, and return the move for a run that is on time.
@@ -57,7 +64,7 @@ class Entry:
             FairqueError: The definition cannot be run here.
         """
         info = self._read()
-        if info.next_ms is None or info.next_ms >= now_ms - info.schedule.misfire_grace_ms:
+        if info.next_ms is None or not self.is_late(now_ms):
             return self.ready or self.prepare()
         step = next_step(info.schedule, info.next_ms, now_ms)
         return move(
@@ -78,10 +85,12 @@ class Entry:
 
 @define
 class Window:
-    """The due and the next runs. A place in the heap is valid if it matches the entry that `find` returns."""
+    """The due and the next runs. A place in a heap is valid if it matches the entry that `find` returns."""
 
     _entries: dict[str, Entry] = field(factory=dict)
     _heap: list[tuple[int, str]] = field(factory=list)
+    #: Those that catch up.
+    _late: list[tuple[int, str]] = field(factory=list)
     #: In the order of time, as they were read; entries that become due are prepared first.
     _unprepared: dict[str, None] = field(factory=dict)
 
@@ -92,23 +101,29 @@ class Window:
         """Remove everything."""
         self._entries.clear()
         self._heap.clear()
+        self._late.clear()
         self._unprepared.clear()
 
-    def replace(self, times: Iterable[tuple[str, int]]) -> None:
+    def replace(self, times: Iterable[tuple[str, int]], late: Container[str] = ()) -> None:
         """Hold exactly these schedules. Entries with the same time keep what is prepared, and their postponement.
 
         A prepared move of a schedule that has changed is refused by its revision, and the schedule is read again.
+
+        Args:
+            times: The schedules, and when they are due.
+            late: Those that catch up.
         """
         before, self._entries = self._entries, {}
-        self._heap, self._unprepared = [], {}
+        self._heap, self._late, self._unprepared = [], [], {}
         for schedule_id, at in times:
             known = before.get(schedule_id)
-            self.put(known if known is not None and known.at == at else Entry(schedule_id, at))
+            same = known is not None and known.at == at
+            self.put(known if known and same else Entry(schedule_id, at, late=schedule_id in late))
 
     def put(self, entry: Entry) -> None:
         """Add an entry, replacing any other of its schedule."""
         self._entries[entry.schedule_id] = entry
-        heapq.heappush(self._heap, (entry.turn, entry.schedule_id))
+        heapq.heappush(self._late if entry.late else self._heap, (entry.turn, entry.schedule_id))
         if entry.ready is None:
             self._unprepared[entry.schedule_id] = None
 
@@ -123,17 +138,17 @@ class Window:
 
     def next_at(self) -> int | None:
         """Return the time of the first entry; None if there is none."""
-        while self._heap and not self._counts(*self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        first = [turn for turn in map(self._first, (self._heap, self._late)) if turn is not None]
+        return min(first, default=None)
 
     def take_due(self, now_ms: int, most: int) -> list[Entry]:
-        """Take due entries from the heap, the earliest first; `find` still returns them."""
+        """Take due entries, the earliest first, and those that catch up last; `find` still returns them."""
         # By schedule: one that got another time and then its old one again is in the heap twice.
         taken: dict[str, Entry] = {}
-        while len(taken) < most and (first := self.next_at()) is not None and first <= now_ms:
-            _, schedule_id = heapq.heappop(self._heap)
-            taken[schedule_id] = self._entries[schedule_id]
+        for heap in (self._heap, self._late):
+            while len(taken) < most and (first := self._first(heap)) is not None and first <= now_ms:
+                _, schedule_id = heapq.heappop(heap)
+                taken[schedule_id] = self._entries[schedule_id]
         return list(taken.values())
 
     def unprepared(self, most: int) -> list[Entry]:
@@ -146,6 +161,11 @@ class Window:
     def put_off(self, entry: Entry) -> None:
         """Let an entry be prepared later."""
         self._unprepared[entry.schedule_id] = None
+
+    def _first(self, heap: list[tuple[int, str]]) -> int | None:
+        while heap and not self._counts(*heap[0]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def _counts(self, turn: int, schedule_id: str) -> bool:
         entry = self._entries.get(schedule_id)

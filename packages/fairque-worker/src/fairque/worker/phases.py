@@ -33,7 +33,7 @@ class Phase(Enum):
 
 #: All moves; any other is refused.
 MOVES: Mapping[Phase, frozenset[Phase]] = {
-    Phase.STARTING: frozenset({Phase.RUNNING, Phase.CRASHED, Phase.STOPPING, Phase.ENDED}),
+    Phase.STARTING: frozenset({Phase.RUNNING, Phase.PAUSED, Phase.CRASHED, Phase.STOPPING, Phase.ENDED}),
     Phase.RUNNING: frozenset({Phase.PAUSED, Phase.DRAINING, Phase.CRASHED}),
     Phase.PAUSED: frozenset({Phase.RUNNING, Phase.DRAINING, Phase.CRASHED}),
     Phase.DRAINING: frozenset({Phase.STOPPING, Phase.CRASHED}),

@@ -93,6 +93,7 @@ class Worker:
         handler = handler or FunctionTaskHandler(options.modules)
         alarm = Alarm()
         self._phases = Phases(self._ring)
+        self._begins_paused = False
         self._consumer = Consumer(settings)
         self._progress = ProgressSender(self._consumer, self._on_death)
         self._children = children
@@ -257,7 +258,7 @@ class Worker:
                 self._watch.start()
                 self._courier.start()
                 self._program_end.watch()
-                self._phases.move(Phase.RUNNING)
+                self._phases.move(Phase.PAUSED if self._begins_paused else Phase.RUNNING)
             except BaseException:
                 self._phases.move(Phase.ENDED, "it could not start")
                 self._close()
@@ -271,11 +272,14 @@ class Worker:
         )
 
     def pause(self) -> None:
-        """Stop taking tasks; running ones continue."""
-        self._phases.move(Phase.PAUSED, "pause was called")
+        """Stop taking tasks; running ones continue. Before `start`: begin without taking any, until `resume`."""
+        self._begins_paused = True
+        if self._phases.phase is not Phase.STARTING:
+            self._phases.move(Phase.PAUSED, "pause was called")
 
     def resume(self) -> None:
         """Take tasks again after `pause`; not once the worker is being stopped."""
+        self._begins_paused = False
         if self._phases.phase is Phase.PAUSED:
             self._phases.move(Phase.RUNNING, "resume was called")
 

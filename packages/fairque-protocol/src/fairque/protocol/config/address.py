@@ -153,6 +153,9 @@ def _parts(url: str) -> SplitResult:
         ) from None
     if port == 0:
         raise ValueError("host or port cannot be read: no server has the port 0")
+    # urlsplit drops what follows without a colon.
+    if not re.search(r"^[^\[]*$|\](:\d*)?$", parts.netloc.rpartition("@")[2]):
+        raise ValueError("host or port cannot be read: after [...] comes a colon and the port, such as [::1]:6379")
     # A raw # or ? in a password moves what follows, the host too, to another part.
     if "#" in url or "@" in parts.path:
         raise ValueError("special characters of a user, password or path must be percent-encoded: # is %23, / is %2F")

@@ -9,6 +9,7 @@ from attrs import field, fields, frozen
 from fairque.protocol import clock
 from fairque.protocol.durations import from_epoch_ms, to_epoch_ms, to_ms, whole_ms
 from fairque.protocol.errors import InvalidSchedule, InvalidTask
+from fairque.protocol.model.schedule_checks import time_problems
 from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task, check_options, with_fields
@@ -152,6 +153,8 @@ class Schedule:
         Raises:
             InvalidSchedule: Its time zone, expression or interval is invalid.
         """
+        if problems := time_problems(self):
+            raise InvalidSchedule([f"schedule {self.schedule_id!r}: {problem}" for problem in problems])
         times: list[datetime] = []
         at: int | None = clock.now_ms() if after is None else to_epoch_ms(after, "after")
         try:

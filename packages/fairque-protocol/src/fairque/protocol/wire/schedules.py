@@ -6,13 +6,13 @@ from typing import Any, get_args
 
 from attrs import fields
 
-from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.ids import ANY_TASK_ID, is_generated_id
 from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.retry import Backoff
+from fairque.protocol.model.schedule_checks import time_problems
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, schedule_from_fields, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task, from_fields
@@ -56,16 +56,6 @@ _TASK_DEFAULTS: dict[str, Any] = {
     "priority": Priority.NORMAL,
 }
 _TIMING = ("cron", "every_ms", "at_ms", "timezone", "dst_gap", "start_ms", "end_ms", "jitter_ms")
-#: A time in a task's id has 15 digits at most.
-_LATEST = 10**15 - 1
-_DAY_MS = 86_400_000
-#: The ranges of numbers, and their names in seconds.
-_NUMBERS: dict[str, tuple[str, int, int]] = {
-    "every_ms": ("every", 100, 3_660 * _DAY_MS),
-    "jitter_ms": ("jitter", 0, _DAY_MS),
-    "misfire_grace_ms": ("misfire_grace", 0, 366 * _DAY_MS),
-    "misfire_limit": ("", 1, 1_000),
-}
 _CHOICES: dict[str, tuple[str, ...]] = {
     "misfire": get_args(Misfire),
     "overlap": get_args(Overlap),
@@ -124,7 +114,7 @@ def timing_digest(schedule: Schedule) -> str:
 def schedule_problems(schedule: Schedule) -> list[str]:
     """Return all problems of a schedule, except those that need knowledge of cron, time zones and functions."""
     name = f"schedule {safe_repr(schedule.schedule_id, 110)}"
-    problems = [*_times(schedule), *_numbers(schedule), *_choices(schedule), *_task(schedule)]
+    problems = [*time_problems(schedule), *_choices(schedule), *_task(schedule)]
     if not problems:
         try:
             encode_task(task_of(schedule, 0))
@@ -140,44 +130,6 @@ def id_problems(value: object) -> list[str]:
     if problem is None and len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
         problem = f"the id of a schedule {safe_repr(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
     return [] if problem is None else [problem]
-
-
-# Nothing was checked before, so a field may have any value.
-def _times(schedule: Any) -> Iterator[str]:
-    given = [name for name in ("cron", "every_ms", "at_ms") if getattr(schedule, name) is not None]
-    if len(given) != 1:
-        found = " and ".join(name.removesuffix("_ms") for name in given) or "none of them"
-        yield f"give one of cron, every and at, to say when; found {found}"
-    if schedule.cron is not None and not isinstance(schedule.cron, str):
-        yield f"cron must be a string such as '0 3 * * *', not {safe_repr(schedule.cron)}"
-    if not isinstance(schedule.timezone, str):
-        yield f"timezone must be a name such as 'Europe/Berlin', not {safe_repr(schedule.timezone)}"
-    moments = {name: getattr(schedule, f"{name}_ms") for name in ("at", "start", "end")}
-    for name, value in moments.items():
-        if value is not None and (type(value) is not int or not 0 <= value <= _LATEST):
-            yield f"{name} must be a datetime with a time zone, not {safe_repr(value)}"
-    start, end = moments["start"], moments["end"]
-    if type(start) is int and type(end) is int and end < start:
-        yield f"end is before start, by {(start - end) / 1000:g} s: it could never fire"
-    for name, limit in (("start", start), ("end", end)):
-        if type(moments["at"]) is int and type(limit) is int and (limit > moments["at"]) is (name == "start"):
-            yield f"at is {'before' if name == 'start' else 'after'} {name}: it could never fire"
-
-
-def _numbers(schedule: Any) -> Iterator[str]:
-    for name, (public_name, least, most) in _NUMBERS.items():
-        value = getattr(schedule, name)
-        if name == "every_ms" and value is None:
-            continue
-        if type(value) is int and least <= value <= most:
-            continue
-        if public_name:
-            found = f"{value / 1000:g}" if type(value) is int and abs(value) < LONGEST_MS else safe_repr(value)
-            whole = ", of whole milliseconds" if name == "every_ms" else ""
-            limits = f"from {least / 1000:g} to {most // 1000:,}{whole}"
-            yield f"{public_name} must be a number of seconds {limits}, not {found}"
-        else:
-            yield f"{name} must be a whole number from {least:,} to {most:,}, not {safe_repr(value)}"
 
 
 def _choices(schedule: Any) -> Iterator[str]:

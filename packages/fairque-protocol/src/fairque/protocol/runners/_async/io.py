@@ -46,7 +46,7 @@ async def connect(connection: Any) -> None:
         RedisError: The server does not answer, or refuses.
     """
     if connection.is_connected and is_stale(writer_of(connection).get_extra_info("socket")):
-        await connection.disconnect(nowait=True)
+        await disconnect(connection)
     if not connection.is_connected:
         await connection.connect()
         # So that what was sent has left this process, even if the event loop does not run meanwhile.
@@ -55,7 +55,11 @@ async def connect(connection: Any) -> None:
 
 async def disconnect(connection: Any) -> None:
     """Close a connection; it connects again when it is used."""
+    writer = writer_of(connection)
     await connection.disconnect(nowait=True)
+    if writer is not None:
+        # TLS would wait for the server's farewell, and an event loop that ends meanwhile leave the socket open.
+        writer.transport.abort()
 
 
 async def write(connection: Any, commands: bytes) -> None:
