@@ -87,7 +87,7 @@ def test_it_creates_a_task_with_the_arguments() -> None:
 
 def test_an_argument_may_be_called_self() -> None:
     @task(name="shop:keep")
-    def keep(first: object, /, **details: object) -> object:
+    def keep(first: int, /, **details: int) -> object:
         return first, details
 
     assert keep(1, self=2) == (1, {"self": 2})
