@@ -89,7 +89,7 @@ def test_a_queue_that_needs_something_unknown_is_refused_and_nothing_changed(que
     """Whoever writes that into the settings also writes the flag that ends the quick paths."""
     queue.push()
     queue.client.hset(queue.keys.meta, "needs", "groups more")
-    queue.amend_globals(flags=17)
+    queue.amend_globals(flags=33)
     before = queue.snapshot_raw()
     with pytest.raises(SchemaMismatch, match=r"needs 'groups', which this version of fairque does not know: upgrade"):
         queue.run(every_call(queue.keys, queue)[name])

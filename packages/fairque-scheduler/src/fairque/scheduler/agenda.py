@@ -202,6 +202,7 @@ class Agenda:
             # It may still be due at the same time: it is read again at once.
             self._window.put(Entry(name, entry.at))
         elif fired.code == Status.NOT_FOUND:
+            self._missed.pop(name, None)
             self._window.drop(name)
         elif fired.code == Status.EARLY:
             self._window.put(entry)
