@@ -152,15 +152,15 @@ class TestCatchingUp:
         monkeypatch.setattr("fairque.scheduler.agenda._SLICE", 0.0)
 
     @staticmethod
-    def late(every: Every, number: int) -> list[Schedule]:
-        """Schedules that need many steps to count what they missed in days."""
-        return [every(f"late{place}", 60, misfire="skip") for place in range(number)]
+    def store(desk: Desk, every: Every, number: int) -> int:
+        """Store schedules that need many steps to count what they missed in days, and another one, which is due now."""
+        desk.store(*(every(f"late{place}", 60, misfire="skip") for place in range(number)), in_ms=-DAYS_MS)
+        return desk.store(every("other", 3_600))
 
     def test_a_schedule_on_time_is_fired_before_those_that_catch_up(
         self, bench: "Bench", desk: Desk, every: Every
     ) -> None:
-        desk.store(*self.late(every, 5), in_ms=-DAYS_MS)
-        at = desk.store(every("other", 3_600))
+        at = self.store(desk, every, 5)
         desk.agenda.read()
         desk.fire()
         assert bench.times("other") == [at]
@@ -169,8 +169,7 @@ class TestCatchingUp:
         self, bench: "Bench", desk: Desk, every: Every, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("fairque.scheduler.agenda._FIRE_BATCH", 2)
-        desk.store(*self.late(every, 6), in_ms=-DAYS_MS)
-        at = desk.store(every("other", 3_600))
+        at = self.store(desk, every, 6)
         desk.agenda.read()
         for _ in range(5):
             desk.fire()
@@ -181,18 +180,17 @@ class TestCatchingUp:
     ) -> None:
         monkeypatch.setattr("fairque.scheduler.agenda.MAX_DUE", 3)
         monkeypatch.setattr("fairque.scheduler.agenda._ENOUGH", 2)
-        desk.store(*self.late(every, 6), in_ms=-DAYS_MS)
-        at = desk.store(every("other", 3_600))
+        at = self.store(desk, every, 6)
         for _ in range(8):
             desk.agenda.read()
             desk.fire()
         assert bench.times("other") == [at]
 
     def test_they_take_turns(self, desk: Desk, every: Every) -> None:
-        desk.store(*self.late(every, 3), in_ms=-DAYS_MS)
+        self.store(desk, every, 3)
         desk.agenda.read()
         times = set[int]()
-        for _ in range(3):
+        for _ in range(4):
             desk.fire()
         for place in range(3):
             entry = desk.agenda._window.find(f"late{place}")

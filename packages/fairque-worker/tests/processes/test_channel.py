@@ -77,27 +77,20 @@ def test_a_child_that_cannot_be_started_says_why_and_does_not_block_its_callers(
     child.channel.close()
 
 
-def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:
-    ours, theirs = (Channel(end) for end in socket.socketpair())
-    sender = sending(ours, LARGE)
-    ours.offer({"kind": "cancel"})
-    assert [theirs.receive(PATIENCE), theirs.receive(PATIENCE)] == [LARGE, {"kind": "cancel"}]
-    sender.join(PATIENCE)
-    ours.close()
-    theirs.close()
+class FullSocket(socket.socket):
+    """Its buffers are full whenever somebody does not want to wait."""
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        if flags & socket.MSG_DONTWAIT:
+            raise BlockingIOError
+        return super().send(data, flags)
 
 
-def test_what_is_offered_while_another_frame_is_under_way_follows_it_even_if_the_socket_is_full_then() -> None:
-    class FullSocket(socket.socket):
-        """Its buffers are full whenever somebody does not want to wait."""
-
-        def send(self, data: Any, flags: int = 0) -> int:
-            if flags & socket.MSG_DONTWAIT:
-                raise BlockingIOError
-            return super().send(data, flags)
-
+@pytest.mark.parametrize("kind", [socket.socket, FullSocket])
+def test_what_is_offered_while_another_frame_is_under_way_follows_it(kind: type[socket.socket]) -> None:
+    """Also if the buffers are still full when that one ends."""
     end, other = socket.socketpair()
-    ours, theirs = Channel(FullSocket(fileno=end.detach())), Channel(other)
+    ours, theirs = Channel(kind(fileno=end.detach())), Channel(other)
     sender = sending(ours, LARGE)
     ours.offer({"kind": "cancel"})
     assert [theirs.receive(PATIENCE), theirs.receive(PATIENCE)] == [LARGE, {"kind": "cancel"}]

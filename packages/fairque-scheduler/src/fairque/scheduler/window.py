@@ -117,8 +117,9 @@ class Window:
         self._heap, self._late, self._unprepared = [], [], {}
         for schedule_id, at in times:
             known = before.get(schedule_id)
-            same = known is not None and known.at == at
-            self.put(known if known and same else Entry(schedule_id, at, late=schedule_id in late))
+            if known is None or known.at != at:
+                known = Entry(schedule_id, at, late=schedule_id in late)
+            self.put(known)
 
     def put(self, entry: Entry) -> None:
         """Add an entry, replacing any other of its schedule."""

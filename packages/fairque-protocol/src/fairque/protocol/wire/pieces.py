@@ -6,7 +6,7 @@ from functools import cached_property
 
 from attrs import field, frozen
 
-__all__ = ["Include", "Piece", "cut", "in_order"]
+__all__ = ["QUICK", "Include", "Piece", "cut", "in_order"]
 
 #: A function at the outermost level of a file, which ends on the same line or at the next ``end`` without indentation,
 #: or a constant on one line, which calls nothing.
@@ -21,7 +21,7 @@ _CALLED = re.compile(r'\b(?:call|read|send|send_keys|redis\.p?call)\("([A-Z]+)"'
 _COMMENT = re.compile(r"--.*")
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: Files of quick paths, which end before what stands behind them is created.
-_QUICK = "includes/quick_"
+QUICK = "includes/quick_"
 
 
 @frozen
@@ -54,15 +54,20 @@ class Piece:
     number: str = ""
     _replaced: dict[tuple[tuple[str, str], ...], "Piece"] = field(init=False, factory=dict, repr=False)
 
-    @cached_property
+    @property
     def words(self) -> frozenset[str]:
         """Its words, without those in strings and comments."""
-        return frozenset(word for _, word in _PART.findall(self.text) if word)
+        return self._scanned[0]
 
-    @cached_property
+    @property
     def strings(self) -> frozenset[str]:
         """Its strings."""
-        return frozenset(string for string, _ in _PART.findall(self.text) if string)
+        return self._scanned[1]
+
+    @cached_property
+    def _scanned(self) -> tuple[frozenset[str], frozenset[str]]:
+        parts = _PART.findall(self.text)
+        return frozenset(word for _, word in parts if word), frozenset(string for string, _ in parts if string)
 
     @cached_property
     def commands(self) -> frozenset[str]:
@@ -117,7 +122,7 @@ def cut(path: str, text: str) -> list[Piece | Include]:
 
 def in_order(pieces: list[Piece]) -> Iterator[Piece]:
     """Leave out definitions that nothing needs; put those that the quick path does not need behind it."""
-    end = max((place for place, piece in enumerate(pieces, 1) if piece.path.startswith(_QUICK)), default=0)
+    end = max((place for place, piece in enumerate(pieces, 1) if piece.path.startswith(QUICK)), default=0)
     words = dict[str, frozenset[str]]()
     for piece in pieces:
         if piece.name:

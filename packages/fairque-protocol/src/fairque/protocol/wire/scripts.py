@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from attrs import define, field, frozen
 
 from fairque.protocol.errors import ProtocolError
-from fairque.protocol.wire.pieces import Include, Piece, cut, in_order
+from fairque.protocol.wire.pieces import QUICK, Include, Piece, cut, in_order
 
 __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
@@ -18,8 +18,6 @@ __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 #: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
 #: task. A function can refer to at most 60 outer variables.
 _LEVEL = 10
-#: Quick paths, and what they include, stay at the outermost level.
-_QUICK = "includes/quick_"
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 #: Scripts that only read include this function but never call it.
 _SET_ASIDE = "set_aside"
@@ -34,6 +32,7 @@ class Script:
         text: The source with all includes in place.
         commands: The commands that it may send.
         strings: The strings of what it may run.
+        reads_only: Whether the server lets it write nothing.
         sha: SHA-1 of the text, by which the server identifies it.
     """
 
@@ -41,16 +40,12 @@ class Script:
     text: str = field(repr=False)
     commands: frozenset[str] = field(repr=False)
     strings: frozenset[str] = field(repr=False)
+    reads_only: bool
     sha: str = field(init=False)
 
     @sha.default
     def _sha(self) -> str:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-    @property
-    def reads_only(self) -> bool:
-        """Whether the server lets it write nothing."""
-        return _READS_ONLY.match(self.text) is not None
 
 
 def _folder() -> Traversable:
@@ -129,7 +124,8 @@ class _Library:
             if path in seen:
                 return
             seen.add(path)
-            files += not any(place.startswith(_QUICK) for place in (*chain, path))
+            # Quick paths, and what they include, stay at the outermost level.
+            files += not any(place.startswith(QUICK) for place in (*chain, path))
             if files // _LEVEL > levels:
                 levels += 1
                 pieces.append(Piece(path, "return (function()"))
@@ -147,9 +143,11 @@ class _Library:
         pieces += [Piece(f"{name}.lua", "end)()")] * levels
         pieces = list(in_order(pieces))
         text = "\n".join(_marked(pieces, f"{name}.lua")) + "\n"
-        run = [piece for piece in pieces if piece.name != _SET_ASIDE or not _READS_ONLY.match(text)]
-        commands, strings = (frozenset[str]().union(*of_run) for of_run in zip(*map(_said, run), strict=True))
-        return Script(name, text, commands, strings)
+        reads_only = _READS_ONLY.match(text) is not None
+        run = [piece for piece in pieces if not (reads_only and piece.name == _SET_ASIDE)]
+        commands = frozenset[str]().union(*(piece.commands for piece in run))
+        strings = frozenset[str]().union(*(piece.strings for piece in run))
+        return Script(name, text, commands, strings, reads_only)
 
     def _read(self, path: str, chain: tuple[str, ...]) -> list[Piece | Include]:
         if path not in self._files:
@@ -160,10 +158,6 @@ class _Library:
                 raise ProtocolError(f"there is no lua/{path}{wanted}") from None
             self._files[path] = cut(path, text)
         return self._files[path]
-
-
-def _said(piece: Piece) -> tuple[frozenset[str], frozenset[str]]:
-    return piece.commands, piece.strings
 
 
 def _marked(pieces: Iterable[Piece], path: str) -> Iterator[str]:
