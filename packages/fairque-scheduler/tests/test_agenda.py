@@ -148,7 +148,8 @@ DAYS_MS = 3 * 86_400_000
 
 class TestCatchingUp:
     @pytest.fixture(autouse=True)
-    def one_move_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_move_at_a_time(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After `desk`, which lets one call do everything."""
         monkeypatch.setattr("fairque.scheduler.agenda._SLICE", 0.0)
 
     @staticmethod
