@@ -192,7 +192,7 @@ class TestCatchingUp:
         schedules = [every("seconds", 1, misfire="skip"), every("minutes", 60, misfire="skip")]
         at = desk.store(*schedules, in_ms=-DAYS_MS)
         desk.agenda.read()
-        # Each step counts 200 runs: the first needs 60 steps to be where the second is after one, and that one 22 in all.
+        # Each step counts 200 runs: the first needs 60 steps to be where the second is after one of its 22.
         for _ in range(20):
             desk.fire()
         entry = desk.agenda._window.find("minutes")
