@@ -219,6 +219,7 @@ def changes(what):
         return "gone"
     if what == "umask": os.umask(0o177)
     if what == "environment": os.environ["FAIRQUE_TEST"] = "x"; os.environ.pop("PATH")
+    if what == "hidden variables": os.putenv("FAIRQUE_HIDDEN", "x"); os.unsetenv("PATH")
     if what == "handlers": signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if what == "mask": signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
     if what == "alarm": signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -263,9 +264,16 @@ def umask():
     os.umask(found)
     return found
 
+def hidden_variables():
+    import ctypes
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_char_p
+    return [str(getenv(name)) for name in (b"FAIRQUE_HIDDEN", b"PATH")]
+
 def state():
     import faulthandler, gc
     return [
+        hidden_variables(),
         repr(sys.get_asyncgen_hooks()), sys.get_coroutine_origin_tracking_depth(), threading.current_thread().name,
         getattr(sys, "tracebacklimit", None), gc.get_debug(), repr(gc.callbacks), gc.get_freeze_count() > 0,
         repr(logging.getLogger().handlers), repr(logging.getLogger("fairque.task").handlers),

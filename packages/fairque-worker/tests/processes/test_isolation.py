@@ -43,7 +43,7 @@ CHANGES = [
     *("interpreter", "collector", "timeout", "limits", "warnings", "logging", "digits", "hooks of threads"),
     *("more hooks", "decimals", "temporary files", "zone", "start method", "descriptors"),
     *("generators", "name", "tracebacks", "debugging of the collector", "frozen objects", "fatal errors"),
-    *("handlers of the log", "handlers of contexts", "records of the log", "profiler"),
+    *("handlers of the log", "handlers of contexts", "records of the log", "profiler", "hidden variables"),
 ]
 
 

@@ -92,6 +92,32 @@ def _set_environment(wanted: tuple[dict[str, str], object]) -> None:
     time.tzset()
 
 
+def _hidden_variables() -> _Part:
+    """Names of the variables that were changed by `os.putenv` and `os.unsetenv`, which `os.environ` does not notice."""
+    names: set[bytes] = set()
+    put, unset = os.putenv, os.unsetenv
+
+    # `os.environ` calls them, too, which does no harm.
+    def putenv(name: str | bytes, value: str | bytes, /) -> None:
+        put(name, value)
+        names.add(os.fsencode(name))
+
+    def unsetenv(name: str | bytes, /) -> None:
+        unset(name)
+        names.add(os.fsencode(name))
+
+    def write(_: object) -> None:
+        for name in names:
+            if name in os.environb:
+                put(name, os.environb[name])
+            else:
+                unset(name)
+        names.clear()
+
+    os.putenv, os.unsetenv = putenv, unsetenv
+    return _Part("variables that os.environ does not show", lambda: set(names), write)
+
+
 def _handlers() -> dict[int, Any]:
     # None stands for a handler that is not Python's, and cannot be set again.
     found = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -322,7 +348,7 @@ class Surroundings:
     """The present state of this process. For its main thread, since only that one may set signal handlers."""
 
     def __init__(self) -> None:
-        self._noted = [(part, part.read()) for part in (*_PARTS, _standard_descriptors())]
+        self._noted = [(part, part.read()) for part in (*_PARTS, _hidden_variables(), _standard_descriptors())]
         self._policy = _policy_of_its_own()
         # To count frozen objects takes long if there are many.
         self._thaws = gc.get_freeze_count() == 0
