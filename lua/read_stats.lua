@@ -12,7 +12,7 @@ if refused then return refused end
 
 local reply = {1, int(wall_ms)}
 for _, index in ipairs({"delayed", "deferred", "running", "dead", "kept", "held", "ready", "fresh", "critical"}) do
-  reply[#reply + 1] = call("ZCARD", P .. index)
+  reply[#reply + 1] = index == "running" and running_tasks() or call("ZCARD", P .. index)
 end
 local counted_things = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do

@@ -37,6 +37,7 @@ if guard_ms > 0 then
   call("SET", P .. "sweeping", sweeper, "PX", int(guard_ms))
 end
 
+if born then call("ZADD", P .. "running", "inf", FILLER) end
 local reclaimed, looked_at = reclaim(LIMIT, max_lost, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT, dead_ttl_ms)
 local started = due_timers(LIMIT)
@@ -44,7 +45,7 @@ free_dependents(LIMIT, result_ttl_ms)
 settle()
 send_batches()
 -- No task waits or runs: all debts are forgiven, so that idle users leave no records.
-if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, next_tag()) end
+if call("EXISTS", P .. "ready", P .. "fresh") + running_tasks() == 0 then g.V = math.max(g.V, next_tag()) end
 local collected = collect(LIMIT)
 lower_tags()
 local forgotten, unfinished = trim(LIMIT)

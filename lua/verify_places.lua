@@ -76,7 +76,7 @@ for first = 3, #ARGV, STRIDE do
   local t = task(id)
   local state = t.r.state
   local tombstone = kind == "n" and is_tombstone(id)
-  local where = not tombstone and not belongs(kind, owner, t.r) and found_at(kind, index, t)
+  local where = not tombstone and id ~= FILLER and not belongs(kind, owner, t.r) and found_at(kind, index, t)
   if tombstone then look_at_tombstone(owner) end
   if where then
     found("place", id, "it is in the index " .. index .. " and is " .. (state or "not known"), fix)

@@ -77,6 +77,11 @@ class Queue:
         done = [calls.Finished(one.task_id, one.token, 1_000, RESULT) for one in held]
         self._runner.run(calls.finish(self.keys, done, result_ttl_ms=DAY_MS))
 
+    def sweep(self) -> None:
+        """Clean up, as each worker does every few seconds."""
+        ttls = {"result_ttl_ms": DAY_MS, "dead_ttl_ms": DAY_MS}
+        self._runner.run(calls.sweep(self.keys, guard_ms=0, max_lost_workers=5, **ttls))
+
     def cycle(self, each: int, times: int) -> None:
         """Take and finish so many tasks, so many times."""
         for _ in range(times):
@@ -139,6 +144,7 @@ class Program:
         counted("pop(50)+finish(50), 1,000 users", 50, lambda: many.cycle(50, 1))
         idle = Queue(self._runner, "idle")
         idle.push(200, 5)
+        idle.sweep()
         idle.cycle(50, 4)
         counted("push+pop+finish, users that come and go", calls, lambda: idle.come_and_go(calls))
         counted("pop that finds nothing", calls, lambda: idle.find_nothing(calls))
@@ -177,6 +183,7 @@ class Program:
     def _busy(self, name: str, *, users: int, tasks: int) -> Queue:
         queue = Queue(self._runner, name)
         queue.push(tasks, users)
+        queue.sweep()
         queue.pop(20)
         queue.cycle(50, 4)
         return queue

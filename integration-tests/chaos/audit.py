@@ -22,7 +22,7 @@ __all__ = ["audit", "final_records", "left_over"]
 _ENDED = ("FINISHED", "FAILED", "CANCELED")
 #: Indexes without members when all tasks have ended.
 _EMPTY = ("running", "delayed", "deferred", "ready", "fresh", "critical")
-_LASTING = ("meta", "g", "counts", "now", "wake", "sweeping", "claim:")
+_LASTING = ("meta", "g", "counts", "now", "wake", "sweeping", "claim:", "running")
 #: Expires this many milliseconds after it was set.
 _PASSING = ("interrupt:", 60_000)
 _FAR_AHEAD_US = 60 * 86_400 * 1_000_000
@@ -52,7 +52,7 @@ def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterab
     problems = [
         f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]
-    sizes = {index: admin.zcard(f"{keys.prefix}{index}") for index in _EMPTY}
+    sizes = {index: admin.zcount(f"{keys.prefix}{index}", "-inf", "(inf") for index in _EMPTY}
     problems += [f"{index} has {size} members after all tasks have ended" for index, size in sizes.items() if size]
     found = verify(runner, keys)
     return problems + [f"{one.kind} {one.name}: {one.what}" for one in found.found] + found.unseen

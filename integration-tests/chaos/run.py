@@ -254,7 +254,7 @@ def _until_all_is_quiet(world: World) -> None:
         watch.look()
         for worker in world.workers:
             worker.tend()
-        left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))
+        left = sum(admin.zcount(f"{prefix}{index}", "-inf", "(inf") for index in ("running", "delayed", "deferred"))
         left += int(read_globals(admin, prefix)["queued"]) + admin.llen(f"{prefix}pending")
         if not left:
             return

@@ -88,6 +88,9 @@ local function first_score(index)
   return tonumber(call("ZRANGE", P .. index, 0, 0, "WITHSCORES")[2]) or math.huge
 end
 
+-- The number of running tasks.
+local function running_tasks() return call("ZCOUNT", P .. "running", "-inf", "(inf") end
+
 -- The script has changed a setting of the queue.
 local function note_counted(is_counted) counted = is_counted end
 local function note_backlog(most) backlog = most end

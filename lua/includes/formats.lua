@@ -31,6 +31,10 @@ local SORTED = 8
 -- No user is so far behind virtual time, in µs: half a year.
 local FAR = 2 ^ 44
 
+-- A member of `running` that is never due. Longer than 64 bytes, it makes the server keep a skip list, which is changed
+-- faster than the compact form of small sorted sets. No task has such an id.
+local FILLER = string.rep("\1", 65)
+
 -- How the scheduler record is packed; see globals for its values. The flags are 1 test clock, 2 each
 -- task costs one, 4 backlog of the queue, 8 somebody may have CRITICAL tasks, 16 single users have limits, 32 and more:
 -- not for quick paths.

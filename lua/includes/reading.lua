@@ -83,7 +83,7 @@ local function about_user(reply, id)
   end
   tell("V", exact(g.V))
   tell("pop_at", g.pop_at > 0 and int(g.pop_at - shift_ms))
-  tell("running", call("ZCARD", P .. "running"))
+  tell("running", running_tasks())
   tell("cost_mode", counted and "count" or "time")
 end
 

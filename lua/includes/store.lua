@@ -56,7 +56,7 @@ end
 -- After which delay to retry: about the time that the workers need for the excess.
 local function pause_ms(excess)
   local each_us = counted and 1000000 or g.est0
-  return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
+  return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, running_tasks()))))
 end
 
 -- The answer that refuses `number` more waiting tasks because of the queue's backlog.

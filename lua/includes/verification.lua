@@ -70,9 +70,9 @@ end
 local COUNTED = 10000
 
 local function running_by_user()
-  if call("ZCARD", P .. "running") > COUNTED then return nil end
+  if running_tasks() > COUNTED then return nil end
   local running = {}
-  local ids = call("ZRANGEBYSCORE", P .. "running", "-inf", "+inf", "LIMIT", 0, COUNTED)
+  local ids = call("ZRANGEBYSCORE", P .. "running", "-inf", "(inf", "LIMIT", 0, COUNTED)
   read_tasks(ids)
   for _, id in ipairs(ids) do
     local r = task_records[id]

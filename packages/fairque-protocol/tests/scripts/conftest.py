@@ -160,6 +160,9 @@ class Bench(QueueBench):
         found = _shown({suffix: _text(value) for suffix, value in raw.items()})
         if "g" in found and isinstance(raw["g"], bytes):
             found["g"] = _decisive(parse_globals(raw["g"]))
+        if dict(zip(suffixes, types, strict=True)).get("running") == b"zset":
+            # Without the filler, which is not a task.
+            found["running"] = [(task_id, end) for task_id, end in found["running"] if end != math.inf] or None
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
         found.update(_queues(found))
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
