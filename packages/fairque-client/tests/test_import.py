@@ -1,12 +1,10 @@
 """Importing the client loads only the modules that a producer needs; most names are imported at their first use."""
 
-import ast
 import pydoc
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from statistics import median
 
 import pytest
@@ -149,10 +147,3 @@ for thread in threads: thread.join()
 print(len(found), len({*found}))
 """
     assert printed(program) == "8 1"
-
-
-def test_type_checkers_are_told_the_modules_from_which_names_come() -> None:
-    tree = ast.parse(Path(fairque.client.__file__).read_text())
-    told = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    imports = [node for node in told.body if isinstance(node, ast.ImportFrom)]
-    assert {alias.name: node.module for node in imports for alias in node.names} == fairque.client._HOMES

@@ -1,6 +1,6 @@
 """The filler among the running tasks: the server keeps a skip list, and nobody counts it as a task."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -70,8 +70,8 @@ def test_debts_are_forgiven_when_only_the_filler_is_left(queue: "Bench") -> None
 def test_a_filler_that_looks_due_is_not_taken_for_a_lost_task(queue: "Bench") -> None:
     queue.finish(queue.started())
     queue.sweep()
-    ((filler, _),) = queue.client.zrange(f"{queue.keys.prefix}running", 0, -1, withscores=True)
-    queue.client.zadd(f"{queue.keys.prefix}running", {filler: 1})
+    members: list[Any] = queue.client.zrange(f"{queue.keys.prefix}running", 0, -1)
+    queue.client.zadd(f"{queue.keys.prefix}running", dict.fromkeys(members, 1))
     assert queue.sweep().reclaimed == 0
     assert queue.wait_ms() is None
 

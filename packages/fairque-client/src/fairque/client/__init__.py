@@ -4,8 +4,7 @@ This imports what a module with tasks needs, without redis-py. Queue objects, an
 are imported at their first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairque.client._version import __version__
 from fairque.client.functions import (
@@ -44,8 +43,8 @@ from fairque.protocol.errors import (
     TaskTooLarge,
     UnknownDependency,
 )
+from fairque.protocol.lazy import lazy_names
 from fairque.protocol.limits import CostMode
-from fairque.protocol.locks import import_lock
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
@@ -239,13 +238,7 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with import_lock:
-            value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-        return value
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

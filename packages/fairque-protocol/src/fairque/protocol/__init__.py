@@ -5,11 +5,10 @@ the protocol builds calls (`fairque.protocol.calls`), sends them with a `Runner`
 (`fairque.protocol.model`).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairque.protocol._version import __version__
-from fairque.protocol.locks import import_lock
+from fairque.protocol.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fairque.protocol import calls, model
@@ -20,17 +19,12 @@ __all__ = ["Runner", "__version__", "calculate_score", "calls", "model"]
 
 
 #: Imported when they are first asked for, so that commands and children start without redis-py.
-_HOMES = {"Runner": "fairque.protocol.runners", "calculate_score": "fairque.protocol.model.score"}
-_MODULES = ("calls", "model")
-
+_HOMES = {
+    "Runner": "fairque.protocol.runners",
+    "calculate_score": "fairque.protocol.model.score",
+    "calls": "fairque.protocol.calls",
+    "model": "fairque.protocol.model",
+}
 
 if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
-
-    def __getattr__(name: str) -> Any:
-        if name in _HOMES:
-            with import_lock:
-                return getattr(import_module(_HOMES[name]), name)
-        if name in _MODULES:
-            with import_lock:
-                return import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = lazy_names(__name__, _HOMES)

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from fairque.protocol.config.nodes import suggestion
 from fairque.protocol.errors import CannotImport
 from fairque.protocol.service.loading import import_module
+from fairque.protocol.suggestion import suggestion
 from fairque.worker.handling.handler import TaskHandler
 
 __all__ = ["import_task_modules", "load_handler"]

@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from attrs import field, frozen
 
-from fairque.protocol.config.nodes import suggestion
 from fairque.protocol.locks import import_lock
+from fairque.protocol.suggestion import suggestion
 
 __all__ = ["PARAMETERS", "REFUSED", "Address", "embedded_folder", "read_address"]
 

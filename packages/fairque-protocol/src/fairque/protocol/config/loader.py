@@ -14,9 +14,10 @@ from typing import Any, Final, Self, TypeVar, get_args
 import attrs
 from attrs import evolve, frozen
 
-from fairque.protocol.config.nodes import Node, Problem, join, suggestion
+from fairque.protocol.config.nodes import Node, Problem, join
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.locks import import_lock
+from fairque.protocol.suggestion import suggestion
 
 __all__ = ["CONFIG_VARIABLE", "SECTIONS", "Loadable", "Option", "load_settings", "trace_settings"]
 

@@ -1,17 +1,18 @@
 """What was written, before it has types: texts, lists and mappings that know their file, line and key."""
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
 from fairque.protocol.config.masking import is_secret, mask_addresses
 from fairque.protocol.config.scalars import Trap, Value, read_plain
 
-__all__ = ["Node", "Problem", "Without", "join", "suggestion"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Node", "Problem", "Without", "join"]
 
 _WORD = re.compile(r"[A-Za-z0-9_@-]+")
 
@@ -20,15 +21,6 @@ def join(*path: str | int) -> str:
     """Return the keys and positions that lead to a value as one text; a key that is not one word is shown quoted."""
     shown = (f"[{key}]" if isinstance(key, int) else key if _WORD.fullmatch(key) else repr(key) for key in path)
     return ".".join(shown).replace(".[", "[")
-
-
-def suggestion(key: str, known: Iterable[str]) -> str:
-    """Return "(did you mean …?)", or the known names if none is close."""
-    names = sorted(known)
-    # One that begins so is meant although it is much longer, such as dead_letter_ttl by dead.
-    longer = [name for name in names if key and name.startswith(f"{key}_")]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(key, names, n=1)
-    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
 
 
 class Problem(Exception):

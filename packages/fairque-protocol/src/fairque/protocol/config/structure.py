@@ -17,9 +17,10 @@ from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
-from fairque.protocol.config.nodes import Node, Problem, Without, suggestion
+from fairque.protocol.config.nodes import Node, Problem, Without
 from fairque.protocol.config.scalars import Trap, describe, read_plain
 from fairque.protocol.config.seconds import Seconds, seconds_of_text
+from fairque.protocol.suggestion import suggestion
 
 __all__ = ["converter"]
 

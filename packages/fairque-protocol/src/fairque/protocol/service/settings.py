@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from attrs import evolve, fields_dict
 
 from fairque.protocol.config.loader import load_settings
-from fairque.protocol.config.nodes import suggestion
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.suggestion import suggestion
 
 __all__ = ["filed_settings", "given_settings", "own_name", "several"]
 

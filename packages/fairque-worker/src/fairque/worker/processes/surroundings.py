@@ -19,9 +19,12 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from _typeshed import StrOrBytesPath
 
 __all__ = ["Surroundings", "absolute_path", "current_umask", "keep_dumps", "working_folder"]
 
@@ -98,11 +101,11 @@ def _hidden_variables() -> _Part:
     put, unset = os.putenv, os.unsetenv
 
     # `os.environ` calls them, too, which does no harm.
-    def putenv(name: str | bytes, value: str | bytes, /) -> None:
+    def putenv(name: "StrOrBytesPath", value: "StrOrBytesPath", /) -> None:
         put(name, value)
         names.add(os.fsencode(name))
 
-    def unsetenv(name: str | bytes, /) -> None:
+    def unsetenv(name: "StrOrBytesPath", /) -> None:
         unset(name)
         names.add(os.fsencode(name))
 
