@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fairque.protocol.embedded import EmbeddedServer
+from fairque.testing.internal import ask_for_all
 from fairque.testing.servers import GIVEN_URL, REDIS_SERVER, server_for_tests
 
 settings.register_profile(
@@ -30,29 +31,43 @@ DOCKER_SECONDS = 5
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --every-server."""
+    """Add --thorough."""
     parser.addoption(
-        "--every-server",
+        "--thorough",
         action="store_true",
-        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE_REDIS_URL is set",
+        help="run the tests that take long, too, properties with more examples, and the tests of the scripts also on "
+        "the redis-server on PATH, unless FAIRQUE_REDIS_URL is set",
     )
 
 
 def servers(config: pytest.Config) -> list[str]:
     """The kinds of servers on which the tests of the scripts run."""
-    every = config.getoption("every_server") and REDIS_SERVER and not GIVEN_URL
+    every = config.getoption("thorough") and REDIS_SERVER and not GIVEN_URL
     return [FIRST_CHOICE, "redis-server"] if every else [FIRST_CHOICE]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Hear SIGHUP as usual, though `nohup` may have started the tests: programs that they start inherit this."""
+    if config.getoption("thorough"):
+        ask_for_all()
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Show the kinds of servers under test."""
-    return f"scripts run on: {', '.join(servers(config))}"
+    how = "all tests" if config.getoption("thorough") else "without those that take long: --thorough runs all"
+    return f"scripts run on: {', '.join(servers(config))}; {how}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that take long, unless they are asked for."""
+    if config.getoption("thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -76,7 +91,7 @@ def fairque_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def fairque_every_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of each kind of server in turn: the first choice, then, with --every-server, the installed redis-server."""
+    """URL of each kind of server in turn: the first choice, then, with --thorough, the installed redis-server."""
     if request.param == FIRST_CHOICE:
         yield request.getfixturevalue("fairque_server_url")
     else:

@@ -61,6 +61,7 @@ def _results(load: Any, runs: dict[tuple[str, str], list[dict[str, float]]]) -> 
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+@pytest.mark.thorough
 def test_a_workload_measures_its_figures(tmp_path: Path, workload: str, names: set[str]) -> None:
     text = _run(workload, "--scale", "0", "--rounds", "1", "--json", str(tmp_path / "figures.json"))
     written = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))

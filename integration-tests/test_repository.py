@@ -42,9 +42,9 @@ def test_the_hook_before_a_commit_is_the_lint_step_of_the_script() -> None:
 def test_the_script_runs_the_tests_as_the_readme_does_on_every_server() -> None:
     readme = (ROOT / "README.md").read_text()
     command = "hatch run test"
-    assert f"&& {command}\n" in readme
-    assert f"`{command} --every-server`" in readme
-    assert f"{command} --every-server" in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert f"&& {command} --thorough\n" in readme
+    assert f"`{command}`" in readme
+    assert f"{command} --thorough" in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def named_in(page: str) -> list[str]:

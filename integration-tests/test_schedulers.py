@@ -26,9 +26,9 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.task import Task
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
-from fairque.testing.internal import PATIENCE, eventually, read_globals
+from fairque.testing.internal import PATIENCE, eventually, examples, read_globals
 
-CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", "20"))
+CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", examples(6, 20)))
 LEASE = 0.5
 #: Error of the wall clock of one of the three, in seconds.
 WRONG_SECONDS = 3_600

@@ -198,6 +198,7 @@ def test_an_error_that_a_restart_cannot_fix_ends_all_with_its_code(
     assert "Traceback" not in errors
 
 
+@pytest.mark.thorough
 def test_an_unreachable_server_ends_all_also_where_modules_are_slow_to_import(project: Any) -> None:
     project.write("import time\n\ntime.sleep(6)\n")
     environ = {"FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}

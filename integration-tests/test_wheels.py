@@ -23,7 +23,7 @@ PACKAGES = ("protocol", "client", "worker", "scheduler", "console", "testing")
 EXTRAS = {"fairque_client": "[yaml,embedded,progress]", "fairque_console": "[schedules]"}
 
 #: One process runs all of them: the wheels are built once.
-pytestmark = pytest.mark.xdist_group("wheels")
+pytestmark = [pytest.mark.xdist_group("wheels"), pytest.mark.thorough]
 
 _LOOK = """
 import json

@@ -90,14 +90,14 @@ def test_without_any_server_the_test_fails_with_the_reasons(run: Run, tmp_path: 
 @pytest.mark.usefixtures("our_conftest")
 def test_every_server_is_the_first_choice_and_on_request_the_installed_redis(run: Run) -> None:
     assert run(PRINT_EVERY_URL).count("url: unix:///") == 1
-    assert run(PRINT_EVERY_URL, "--every-server").count("url: unix:///") == (2 if REDIS_SERVER else 1)
+    assert run(PRINT_EVERY_URL, "--thorough").count("url: unix:///") == (2 if REDIS_SERVER else 1)
 
 
 @pytest.mark.usefixtures("our_conftest")
 def test_every_server_is_only_the_given_one(run: Run) -> None:
     said = run(
         PRINT_EVERY_URL,
-        "--every-server",
+        "--thorough",
         FAIRQUE_REDIS_URL="redis://given:1/2",
     )
     assert said.count("url: redis://given:1/2\n") == 1

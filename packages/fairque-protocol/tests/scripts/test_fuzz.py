@@ -13,7 +13,7 @@ from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import TASK_RECORD, USER_RECORD, calls, stored_schedule, stored_schedule_with
+from fairque.testing.internal import TASK_RECORD, USER_RECORD, calls, examples, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ CODES = {int(status) for status in Status}
 BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
 
 quickly = settings(
-    max_examples=25,
+    max_examples=examples(10, 25),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -267,7 +267,7 @@ def use(queue: "Bench", number: int) -> None:
 
 @pytest.mark.parametrize("how", SPOILS)
 def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callable[[], Bench]", how: str) -> None:
-    @settings(quickly, max_examples=15)
+    @settings(quickly, max_examples=examples(6, 15))
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
     def spoil(which: int, dice: int) -> None:
         queue = new_queue()

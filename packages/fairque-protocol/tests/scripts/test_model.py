@@ -24,7 +24,7 @@ from fairque.protocol.wire.status import Status
 from fairque.testing.fairness.model import FairModel
 from fairque.testing.fairness.order import HIGH
 from fairque.testing.fairness.records import ModelTask, User
-from fairque.testing.internal import calls
+from fairque.testing.internal import calls, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -283,7 +283,7 @@ def test_scripts_and_model_agree_after_every_step(new_queue: "Callable[[], Bench
     run_state_machine_as_test(
         OnServer,
         settings=settings(
-            max_examples=40,
+            max_examples=examples(15, 40),
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

@@ -18,13 +18,13 @@ from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.scripts import expand
-from fairque.testing.internal import calls
+from fairque.testing.internal import calls, examples
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
 #: Random histories that are compared; many more in a job of its own.
-HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", "100"))
+HISTORIES = int(os.environ.get("FAIRQUE_TEST_HISTORIES", examples(25, 100)))
 USERS = ("a", "b", "c", "zoe")
 #: More users than pops that may skip the ready ring in a row.
 CROWD = [(f"user-{number}", "plain") for number in range(12)]

@@ -20,7 +20,7 @@ from fairque.protocol.calls.schedules import Overdue, ScheduleWrite
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import calls, stored_schedule
+from fairque.testing.internal import calls, examples, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,7 +300,7 @@ def test_schedules_and_model_agree_after_every_step(new_queue: "Callable[[], Ben
     run_state_machine_as_test(
         OnServer,
         settings=settings(
-            max_examples=60,
+            max_examples=examples(25, 60),
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

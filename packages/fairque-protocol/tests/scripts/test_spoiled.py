@@ -6,9 +6,9 @@ The fields are those that a busy queue has, so that one which is added later is 
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pytest
 
@@ -16,7 +16,15 @@ from fairque.console.verifier import Report, verify
 from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.testing.internal import TASK_RECORD, USER_RECORD, calls, stored_schedule, stored_schedule_with
+from fairque.testing.internal import (
+    TASK_RECORD,
+    USER_RECORD,
+    calls,
+    examples,
+    only_thorough,
+    stored_schedule,
+    stored_schedule_with,
+)
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -56,10 +64,17 @@ VALUES = {
 SCORES = {"infinity": "+inf", "minus infinity": "-inf", "a huge float": "1e308", "minus a huge float": "-1e308"}
 SCORES |= {"the largest integer": "9223372036854775807", "a fraction": "1.5", "less than nothing": "-5"}
 
+T = TypeVar("T")
 #: Makes one more queue like the template.
 Copy: TypeAlias = Callable[[], "Bench"]
 
 BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+
+
+def some(values: Iterable[T], few: int, turn: int) -> list[T]:
+    """All values in a thorough run; otherwise a few of them, in each turn others."""
+    values = [*values]
+    return list(itertools.islice(itertools.cycle(values), few * turn, few * turn + examples(few, len(values))))
 
 
 def busy(queue: "Bench") -> None:
@@ -327,7 +342,7 @@ HASH_FIELDS = (
 @pytest.mark.parametrize("field", HASH_FIELDS)
 def test_a_field_of_a_hash(copy: Copy, field: str) -> None:
     name, _, of = field.partition(" ")
-    for value in ("a word", "NaN", "the largest integer", "less than nothing"):
+    for value in some(("a word", "NaN", "the largest integer", "less than nothing"), 1, HASH_FIELDS.index(field)):
 
         def spoil(queue: "Bench", text: bytes = TEXTS[value]) -> None:
             queue.client.hset(f"{queue.keys.prefix}{name}", of, text)
@@ -351,7 +366,7 @@ DOUBLES = {"NaN": math.nan, "infinity": math.inf, "less than nothing": -5, "a hu
 
 @pytest.mark.parametrize("field", GLOBALS)
 def test_a_value_of_the_scheduler_record(copy: Copy, field: str) -> None:
-    for name, value in DOUBLES.items():
+    for name, value in some(DOUBLES.items(), 2, GLOBALS.index(field)):
 
         def spoil(queue: "Bench", value: float = value) -> None:
             queue.amend_globals(**{field: value})
@@ -386,7 +401,7 @@ def test_an_unreadable_scheduler_record(copy: Copy, text: bytes) -> None:
     every_task_ends(queue, repr(text))
 
 
-@pytest.mark.parametrize("value", TEXTS)
+@pytest.mark.parametrize("value", [*[*TEXTS][:3], *only_thorough(*[*TEXTS][3:])])
 def test_all_fields_of_hashes_at_once(copy: Copy, value: str) -> None:
     def spoil(queue: "Bench") -> None:
         for field in HASH_FIELDS:
@@ -397,7 +412,7 @@ def test_all_fields_of_hashes_at_once(copy: Copy, value: str) -> None:
     every_task_ends(queue, f"all fields are {value}")
 
 
-@pytest.mark.parametrize("value", TEXTS)
+@pytest.mark.parametrize("value", [*[*TEXTS][:3], *only_thorough(*[*TEXTS][3:])])
 def test_a_schema_that_is_not_a_number_is_refused_by_all_scripts_and_repaired(copy: Copy, value: str) -> None:
     queue = copy()
     queue.client.hset(queue.keys.meta, "schema", TEXTS[value])
@@ -468,7 +483,7 @@ if fits then redis.call("HSET", KEYS[1], ARGV[1], text) end
 @pytest.mark.parametrize(("kind", "field"), RECORDS)
 def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
     """Of every second record of the kind at once, in as many ways: who comes upon one continues with the others."""
-    ways = [*VALUES.items()]
+    ways = some(VALUES.items(), AT_ONCE[kind], RECORDS.index((kind, field)))
     while ways:
         now, ways = ways[: AT_ONCE[kind]], ways[AT_ONCE[kind] :]
 
@@ -553,7 +568,7 @@ INDEXES = (
 @pytest.mark.parametrize("index", INDEXES)
 def test_the_scores_of_an_index(copy: Copy, index: str) -> None:
     """All of them, each in another way, from one or another on."""
-    for first in (0, 3):
+    for first in some((0, 3), 1, INDEXES.index(index)):
 
         def spoil(queue: "Bench", first: int = first) -> None:
             key = f"{queue.keys.prefix}{index}"
@@ -600,7 +615,7 @@ def test_a_key_of_another_type(copy: Copy, kind: str) -> None:
     # Strings for what is none, and a hash for those; the others in turn.
     turn = KINDS.index(kind) % 3
     first = "string" if kind in HELD_AS_OTHERS else "hash"
-    for other in (first, ("list", "set", "zset")[turn], "empty string", "gone"):
+    for other in (first, *some((("list", "set", "zset")[turn], "empty string", "gone"), 1, KINDS.index(kind))):
 
         def spoil(queue: "Bench", write: Callable[[Any, str], Any] = OTHER_TYPES[other]) -> None:
             keys: list[Any] = queue.client.keys(f"{queue.keys.prefix}{kind}{'*' if kind.endswith(':') else ''}")

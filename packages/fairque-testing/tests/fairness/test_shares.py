@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fairque.testing.fairness.ledger import CostMode
 from fairque.testing.fairness.simulation.report import fair_allocation
+from fairque.testing.internal import examples
 
 if TYPE_CHECKING:
     from tests.fairness.conftest import Floor, Member
@@ -36,9 +37,9 @@ NewFloor = type["Floor"]
 Kind = tuple[float, float, float, int | None]
 
 
-def examples(number: int) -> settings:
+def tried(few: int, many: int) -> settings:
     return settings(
-        max_examples=SEARCH or number,
+        max_examples=SEARCH or examples(few, many),
         derandomize=not SEARCH,
         database=None,
         deadline=None,
@@ -115,7 +116,7 @@ kinds = st.lists(st.tuples(weights, lengths, spreads, caps), min_size=2, max_siz
 
 
 class TestUsersWithoutLimits:
-    @examples(15)
+    @tried(5, 15)
     @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_differ_by_no_more_than_their_running_tasks_whatever_limits_the_others_have(
         self,
@@ -162,7 +163,7 @@ class TestACap:
     ) -> None:
         check("named", new_floor(workers, cost_mode=mode), members(new_member, kinds))
 
-    @examples(15)
+    @tried(5, 15)
     @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_gives_each_user_its_share_whether_it_binds_or_not(
         self,
@@ -176,7 +177,7 @@ class TestACap:
     ) -> None:
         check("caps", new_floor(workers, seed, mode), members(new_member, kinds))
 
-    @examples(4)
+    @tried(3, 4)
     @example(heavy=[(0.9, 0.5, 0, 1)], light=[(0.1, 10, 0, None)] * 10, workers=2, seed=0)
     @example(heavy=[(1, 1, 0, 2)], light=[(0.1, 10, 0, None)] * 20, workers=4, seed=0)
     @given(
@@ -213,7 +214,7 @@ class TestACap:
 class TestRatesRetriesPausesAndCriticalTasks:
     """None of them changes a share."""
 
-    @examples(8)
+    @tried(3, 8)
     @given(
         kinds=kinds,
         rates=st.lists(st.floats(0.5, 20), min_size=6, max_size=6),
@@ -247,7 +248,7 @@ class TestRatesRetriesPausesAndCriticalTasks:
         first, *others = members(new_member, [(0.5, 0.1, 0, None), (1, 1, 0, None), (1, 1, 0, None), (4, 0.1, 0, 1)])
         check("named rate", new_floor(3), [evolve(first, rate=5, burst=5), *others], warm_up=100)
 
-    @examples(8)
+    @tried(3, 8)
     @given(kinds=kinds, failing=st.floats(0.05, 0.5), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_retries_take_nothing_from_a_share(
         self,
@@ -263,7 +264,7 @@ class TestRatesRetriesPausesAndCriticalTasks:
         first, *others = members(new_member, kinds)
         check("retries", new_floor(workers, seed, mode), [evolve(first, failing=failing), *others])
 
-    @examples(8)
+    @tried(3, 8)
     @example(
         kinds=[(0.5, 0.1, 0, None), (0.5, 0.1, 0, None), (1, 0.1, 0, 1)], urgent=0.75, workers=2, mode="count", seed=0
     )
@@ -283,7 +284,7 @@ class TestRatesRetriesPausesAndCriticalTasks:
         users = [evolve(first, urgent=urgent), *others]
         check("critical", new_floor(workers, seed, mode), users, beyond=CREDIT[mode])
 
-    @examples(8)
+    @tried(3, 8)
     @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_a_pause_neither_adds_nor_takes(
         self,
@@ -342,7 +343,7 @@ unbound = st.lists(st.tuples(st.floats(0.5, 1), st.floats(1, 5), spreads, st.non
 
 
 class TestACapThatBinds:
-    @examples(4)
+    @tried(3, 4)
     @given(capped=bound, others=unbound, workers=st.integers(5, 7), mode=modes, seed=seeds)
     def test_for_ten_thousand_seconds_has_earned_nothing_when_it_is_removed(
         self,
@@ -370,7 +371,7 @@ class TestACapThatBinds:
             note("raised", figure, (workers, mode, seed, ann, rest))
             assert figure <= 1 + ROUNDING
 
-    @examples(4)
+    @tried(3, 4)
     @given(capped=bound, others=unbound, workers=st.integers(5, 7), mode=modes, seed=seeds)
     def test_for_ten_thousand_seconds_is_worth_the_leeway_when_others_arrive(
         self,

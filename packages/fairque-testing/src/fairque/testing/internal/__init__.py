@@ -1,6 +1,7 @@
 """Helpers for the tests of the fairque packages themselves, without any promise of compatibility."""
 
 from fairque.testing.internal.bench import QueueBench, pop_call
+from fairque.testing.internal.effort import ask_for_all, examples, only_thorough
 from fairque.testing.internal.patience import PATIENCE, eventually
 from fairque.testing.internal.records import (
     TASK_RECORD,
@@ -23,7 +24,10 @@ __all__ = [
     "QueueBench",
     "amend_globals",
     "amend_record",
+    "ask_for_all",
     "eventually",
+    "examples",
+    "only_thorough",
     "packed",
     "parse_globals",
     "pop_call",
