@@ -29,7 +29,7 @@ local ids = call("ZRANGE", P .. "dead", rank, rank + most) -- one more, to see i
 local last_ms
 for place, id in ipairs(ids) do
   local t = task(id)
-  local r, blob, message = t.r, result_of(t), message_of(id) or ""
+  local r, message, _, blob = t.r, message_of(id) or "", outcome_of(t)
   total = total + #blob + #message
   if place > most or (total > MOST_BYTES and place > 1) then
     reply[3] = int(last_ms)

@@ -21,11 +21,11 @@ for named, id in string.gmatch(task(ARGV[1]).r.instead or "", "([^\n]+)\n([^\n]+
 local reply, total = {1}, 0
 for index = 2, #ARGV do
   local t = task(instead[ARGV[index]] or ARGV[index])
-  local result = t.r.state and result_of(t) or ""
+  local state, result = outcome_of(t)
   local xcom = t.r.xcom and call("GET", P .. "x:" .. t.id) or ""
   total = total + #result + #xcom
   if total > MOST_BYTES and index > 2 then break end
   local size = #reply
-  reply[size + 1], reply[size + 2], reply[size + 3] = t.r.state or "", result, xcom
+  reply[size + 1], reply[size + 2], reply[size + 3] = state, result, xcom
 end
 return reply

@@ -46,7 +46,7 @@ local look = {
     if TERMINAL[state] and notification_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
     local but = TERMINAL[state] and "was not" or "would not be"
     found("listener", id, "a listener of its ending " .. but .. " notified", fix)
-    if fix and TERMINAL[state] then return announce(t, state, result_of(t)) end
+    if fix and TERMINAL[state] then return announce(t, outcome_of(t)) end
     t.r.watch = true
     if fix then will_write(t) end
   end,

@@ -74,6 +74,9 @@ local look = {
 }
 
 local function look_at_ended(t)
+  if t.r.large and call("EXISTS", P .. "r:" .. t.id) == 0 then
+    found("result", t.id, "its result is gone: a request for it gets the error that it has expired", false)
+  end
   local index = t.r.keep and "held" or "kept"
   if not whole(score(index, t.id)) then
     repair("nowhere", t, "would never be forgotten", function()

@@ -33,7 +33,7 @@ for index = 3, #ARGV do
   local t = task(ARGV[index])
   local state, left = t.r.state or "", ""
   if TERMINAL[state] then
-    left = result_of(t)
+    state, left = outcome_of(t)
     total = total + #left
     if total > MOST_BYTES and index > 3 then break end
   elseif state ~= "" and listener ~= "" and ttl_ms > 0 then

@@ -59,9 +59,9 @@ end
 -- Notifies more listeners of the first ended task in `pending`, and moves it to the end. Returns the new first entry.
 local function tell_more(entry)
   local t = task(string.sub(entry, 2))
-  local known = TERMINAL[t.r.state]
+  local state, result = outcome_of(t)
   -- If the task was deleted, the message has no state: the listener reads the task and finds that it is unknown.
-  local news = t.news or known and news_of(t, t.r.state, result_of(t)) or t.id .. "\n\n0"
+  local news = t.news or TERMINAL[state] and news_of(t, state, result) or t.id .. "\n\n0"
   call("LPOP", P .. "pending")
   if tell_end(t.id, news, TOLD) == TOLD then await_notice(entry) end
   return call("LINDEX", P .. "pending", 0)

@@ -23,8 +23,14 @@ end
 -- When the attempt of a running task began, in microseconds: its fence is this time.
 local function started_at(t) return whole(string.match(t.r.token, "^%d+")) or 0 end
 
--- The result, error or reason of an ended task.
-local function result_of(t) return t.r.large and call("GET", P .. "r:" .. t.id) or t.r.result or "" end
+-- The state of a task, and its result, error or reason. If that was lost the task counts as unknown: the answer is that
+-- it has expired, not that it was empty.
+local function outcome_of(t)
+  local state = t.r.state or ""
+  if not t.r.large then return state, t.r.result or "" end
+  local result = call("GET", P .. "r:" .. t.id)
+  return result and state or "", result or ""
+end
 
 local function will_write(t) note_change(t, changed_tasks) end
 

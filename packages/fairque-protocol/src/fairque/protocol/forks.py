@@ -15,6 +15,8 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
+from fairque.protocol.descriptors import fill_standard_numbers
+
 __all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
 
 
@@ -52,12 +54,14 @@ def dropped_by_forks(kind: Any) -> Any:
 
     class Connection(kind):  # type: ignore[misc]
         def _connect(self) -> Any:
+            fill_standard_numbers()
             made = super()._connect()
             _sockets[self] = made
             return made
 
     class AsyncConnection(kind):  # type: ignore[misc]
         async def _connect(self) -> None:
+            fill_standard_numbers()
             await super()._connect()
             _sockets[self] = self._writer.get_extra_info("socket")
 

@@ -46,6 +46,10 @@ _LINGER_SECONDS = 1.0
 _OUT_OF_MEMORY_SCORE = "500"
 
 
+#: Answered by the main thread: only once the state of the process is restored can it run the next task.
+_PING = object()
+
+
 class _Desk:
     """The state that the two threads share.
 
@@ -55,7 +59,8 @@ class _Desk:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
+        # None is the end, and _PING asks whether this process can run the next task.
+        self.jobs: SimpleQueue[Job | object | None] = SimpleQueue()
         self._job: Job | None = None
         self._asking = threading.Lock()
         self._numbers = count(1)
@@ -112,7 +117,7 @@ class _Desk:
     def _listen(self) -> None:
         while (frame := self.channel.receive()) is not None:
             if frame["kind"] == "ping":
-                self.channel.send({"kind": "pong"})
+                self.jobs.put(_PING)
             elif frame["kind"] == "run":
                 self._job = _job(frame)
                 self.jobs.put(self._job)
@@ -236,6 +241,10 @@ def main(descriptor: int, parent: int) -> None:
     surroundings = Surroundings()
     channel.send({"kind": "ready"})
     while (job := desk.jobs.get()) is not None:
+        if not isinstance(job, Job):
+            channel.send({"kind": "pong"})
+            continue
+        channel.send({"kind": "begun", "token": job.granted.token})
         # The context of the task keeps this: a thread that the task leaves behind still reads with its token.
         inputs.read = partial(desk.read, job.granted.token)
         executor.run_here(job)

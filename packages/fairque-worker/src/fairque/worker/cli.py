@@ -90,23 +90,35 @@ def main(
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
         sys.path.insert(0, working_folder())
-        options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
-        if supervised is not None:
-            options = _under_supervisor(supervised, options)
-        configured = evolve(settings, worker=options)
-        Worker(configured, _handler(names), burst=burst).run(again=(supervised or "").endswith(":again"))
+        worker = _created(settings, names, supervised, burst=burst)
+        worker.run(again=(supervised or "").endswith(":again"))
     except FairqueError as error:
         code = _refused(error)
         if isinstance(error, CannotImport) and modules[:1] and modules[0] in _MOVED:
             say(f"If you mean the command, run fairque {modules[0]} (package fairque-console)")
-    except ValueError as error:
-        code = _refused(ConfigurationError([str(error)]))
     sys.exit(code)
 
 
 def command() -> NoReturn:
     """Run the command ``fairque-worker``."""
     run_command(partial(main, prog_name="fairque-worker"))
+
+
+def _created(settings: WorkerSettings, names: tuple[str, ...], supervised: str | None, *, burst: bool) -> Worker:
+    """Create the worker, whose run may then raise a ValueError of user code that says nothing about the settings.
+
+    Raises:
+        FairqueError: A module cannot be imported, or a setting is invalid.
+    """
+    try:
+        options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
+        if supervised is not None:
+            options = _under_supervisor(supervised, options)
+        return Worker(evolve(settings, worker=options), _handler(names), burst=burst)
+    except FairqueError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError([str(error)]) from error
 
 
 def _is_file(name: str) -> bool:

@@ -140,6 +140,9 @@ class Supervisor:
             self._combine(code)
             self._stop()
             return
+        if self._burst:
+            # The tasks that it held wait for the end of their leases, for which a burst does not wait.
+            self._combine(code)
         pause = 0.0
         if lived >= _STEADY_SECONDS:
             place.short_lives, place.due_at = 0, clock.monotonic()

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
+from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError, TooManyAbandoned
 from fairque.protocol.model.tracebacks import error_text
@@ -243,6 +244,8 @@ class Worker:
                 raise FairqueError("this worker was stopped: create a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
+            # Before connections and ports are opened: a program may have been started without standard streams.
+            fill_standard_numbers()
             # So that modules are still found when a task changes the working folder.
             sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -21,8 +22,8 @@ __all__ = ["Unreachable", "defined_in", "namespace_of_module", "plain_name", "re
 #: The name of the script that was run, and of its copy in a process spawned by multiprocessing.
 _MAIN = ("__main__", "__mp_main__")
 
-#: File names of code that was typed into an interactive session, a debugger or a doctest.
-_TYPED = re.compile(r"<(stdin|console|(\w+-)?input|pyshell|doctest)\b")
+#: File names of code that was typed into an interactive session, a debugger, a doctest or the cell of a notebook.
+_TYPED = re.compile(r"<(stdin|console|(\w+-)?input|pyshell|doctest)\b|.*[/\\]ipykernel_\d+[/\\]")
 
 #: Read the dictionary of a class or module directly, without running code of the user such as ``__getattr__``.
 _NAMES_OF_CLASS: Any = type.__dict__["__dict__"]
@@ -129,9 +130,13 @@ def _module_of(func: Callable[..., Any]) -> str:
         return name
     _refuse_typed(func, name, namespace)
     spec_name = getattr(namespace.get("__spec__"), "name", None)
-    if isinstance(spec_name, str) and spec_name not in _MAIN:
-        return spec_name  # imported under this name, or run under it: python -m shop.tasks
     file = namespace.get("__file__")
+    if (
+        isinstance(spec_name, str)
+        and spec_name not in _MAIN
+        and (name in _MAIN or _can_be_imported(spec_name, namespace, file))
+    ):
+        return spec_name  # imported under this name, or run under it: python -m shop.tasks
     if file is None and name not in _MAIN and namespace is namespace_of_module(name):
         return name  # a module that was created without an import
     if not isinstance(file, str) or file.startswith("<"):
@@ -140,6 +145,18 @@ def _module_of(func: Callable[..., Any]) -> str:
             f"interactive session, a notebook or exec), not as a file. {_MOVE}"
         )
     return _name_of_script(func, Path(os.path.realpath(file)), Path(file).name)
+
+
+def _can_be_imported(name: str, namespace: Mapping[str, Any], file: object) -> bool:
+    """Whether a name is not one that only this process gives to a module, such as a loader of plugins."""
+    if namespace is namespace_of_module(name):
+        return True
+    try:
+        found = find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    origin = None if found is None else found.origin
+    return isinstance(file, str) and origin is not None and os.path.realpath(origin) == os.path.realpath(file)
 
 
 _MOVE = f"Put it into a module that workers import and import it from there, {_NAMED}"

@@ -115,8 +115,8 @@ class _Aside:
 
     def _have_thread(self) -> bool:
         if len(self._waiting) + len(self._running) >= len(self._threads) < _THREADS:
-            thread = BegunThread(self._run, f"log-of-fairque-{len(self._threads)}")
-            with suppress(RuntimeError):  # the system has none left, or the interpreter ends
+            with suppress(RuntimeError, MemoryError):  # the system has none left, or the interpreter ends
+                thread = BegunThread(self._run, f"log-of-fairque-{len(self._threads)}")
                 thread.start()
                 self._threads.append(thread)
         return bool(self._threads)
@@ -133,21 +133,24 @@ class _Aside:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                while not self._waiting:
-                    self._changed.wait()
-                call = self._waiting.popleft()
-                lost, self._lost = self._lost, 0
-                call.began_at = clock.monotonic()
-                self._running.add(call)
-            # Whatever it raises must not end this thread.
+            # Whatever is raised here, such as for lack of memory, must not end this thread: nobody would notice.
+            with suppress(BaseException):
+                self._run_next()
+
+    def _run_next(self) -> None:
+        with self._changed:
+            while not self._waiting:
+                self._changed.wait()
+            call = self._waiting.popleft()
+            lost, self._lost = self._lost, 0
+            call.began_at = clock.monotonic()
+            self._running.add(call)
+        try:
             with suppress(BaseException):
                 call.run()
-            with suppress(BaseException):
-                if lost:
-                    write_line(
-                        sys.stderr, f"fairque: {lost:,} lines were lost, since what writes them was slow or hung"
-                    )
+            if lost:
+                write_line(sys.stderr, f"fairque: {lost:,} lines were lost, since what writes them was slow or hung")
+        finally:
             with self._changed:
                 self._running.discard(call)
                 self._changed.notify_all()

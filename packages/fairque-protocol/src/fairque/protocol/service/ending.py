@@ -63,13 +63,11 @@ def _leave(code: int) -> NoReturn:
     ignore_from_now_on()
     end = _End(code)
     atexit.register(end.take_turn)
-    helper = BegunThread(end.call_handlers, "fairque-exit-handlers")
-    watcher = BegunThread(end.insist, "fairque-exit")
     try:
         # Both now: an interpreter that is ending starts no threads.
-        helper.start()
-        watcher.start()
-    except RuntimeError:
+        BegunThread(end.call_handlers, "fairque-exit-handlers").start()
+        BegunThread(end.insist, "fairque-exit").start()
+    except (RuntimeError, MemoryError):
         if _others():
             end.call_handlers(at_once=True)
             os._exit(code)
@@ -147,6 +145,7 @@ class ProgramEnd:
         """
         self._pid = os.getpid()
         atexit.register(self._call)
+        _call_at_the_end_of_a_process(self._call)
         # The interpreter asks the threads of pools to end before it joins any, so an idle one ends then.
         self._pool = ThreadPoolExecutor(1, "fairque-program")
         self._pool.submit(_Farewell.leave_in_this_thread, self._note_end)
@@ -221,6 +220,13 @@ def _others() -> list[threading.Thread]:
     """Return the threads for which the interpreter waits."""
     main = threading.main_thread()
     return [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
+
+
+def _call_at_the_end_of_a_process(function: Callable[[], None]) -> None:
+    """Call a function when this process ends, if `multiprocessing` has started it: it ends without `atexit`."""
+    multiprocessing: Any = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        multiprocessing.util.Finalize(None, function, exitpriority=0)
 
 
 def _end_children() -> None:

@@ -6,7 +6,9 @@ import sys
 from contextlib import suppress
 from typing import Final, TextIO
 
-__all__ = ["fill_standard_numbers", "flush_streams", "prepare_streams", "write_line"]
+from fairque.protocol.descriptors import fill_standard_numbers
+
+__all__ = ["flush_streams", "prepare_streams", "write_line"]
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
 
@@ -22,20 +24,6 @@ def prepare_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
     atexit.unregister(flush_streams)
     atexit.register(flush_streams)
-
-
-def fill_standard_numbers() -> None:
-    """Open the descriptors 0 to 2 on /dev/null if they are closed.
-
-    Otherwise the next file or connection would get the number, and code that writes to standard error by number, such
-    as a child process, would write into it.
-    """
-    for number in range(len(_NAMES)):
-        try:
-            os.fstat(number)
-        except OSError:
-            # The system takes the lowest free number, which is this one.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
 
 
 def flush_streams() -> None:

@@ -260,9 +260,11 @@ class Web:
         self._asked.put((connection, self._applications[request.path], request))
 
     def _make(self) -> None:
-        while (asked := self._asked.get()) is not None:
+        while True:
             # Such as a lack of memory for an error answer: this connection is dropped, and the next one is served.
             with suppress(BaseException):
+                if (asked := self._asked.get()) is None:
+                    return
                 self._make_one(*asked)
 
     def _make_one(self, connection: _Connection, application: "WSGIApplication", request: Request) -> None:

@@ -88,7 +88,7 @@ class Children:
         started = clock.monotonic()
         order = packed(_order(job))
         problem = ""
-        child.talking = True
+        child.talking, child.begun = True, False
         try:
             child.channel.send_packed(order)
             # Only now, so that the child has the task before the request to stop.
@@ -106,6 +106,10 @@ class Children:
         # Checked before it is dismissed, which kills what may be left of it.
         if child.killed:
             return self._killed(job, context, ran_us)
+        if not child.begun:
+            return Postponed(
+                job, f"its child process {problem or child.cause()}, before the task began", _PAUSES_SECONDS[0]
+            )
         return Failure(job, ChildDied(f"the child process of the task {problem or child.cause()}"), ran_us)
 
     def end(self, busy: Iterable[Child], seconds: float) -> None:
@@ -233,6 +237,8 @@ class Children:
             if frame["token"] != job.granted.token:
                 # Of an attempt that has ended: from a thread that it has left behind.
                 child.decline(frame)
+            elif frame["kind"] == "begun":
+                child.begun = True
             elif frame["kind"] in _ENDINGS:
                 return self._ending(job, frame, us_since(started))
             else:

@@ -13,9 +13,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.errors import AttemptError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
-from fairque.protocol.service.streams import fill_standard_numbers
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
@@ -47,6 +47,7 @@ class Recipe:
         folder: The working folder; by default the current one of this process at its creation.
         umask: The umask; by default the current one.
         environment: The environment variables; by default the current ones.
+        path: `sys.path` with absolute folders; by default the current one.
     """
 
     worker: str
@@ -57,6 +58,11 @@ class Recipe:
     folder: str = field(factory=working_folder)
     umask: int = field(factory=current_umask)
     environment: Mapping[str, str] = field(factory=lambda: dict(os.environ), repr=False)
+    path: tuple[str, ...] = field(repr=False)
+
+    @path.default
+    def _current_path(self) -> tuple[str, ...]:
+        return tuple(absolute_path(self.folder))
 
 
 class Child:
@@ -70,6 +76,7 @@ class Child:
         killed: Whether this worker killed it.
         free: Set while no task uses it.
         talking: Whether it has a request that it has not fully answered: its next frame would belong to that request.
+        begun: Whether the task that it was last given has begun.
 
     Raises:
         OSError: There is no descriptor left.
@@ -81,7 +88,7 @@ class Child:
         fill_standard_numbers()
         ours, theirs = pair_of_sockets()
         self.channel = Channel(ours)
-        self.killed = self.talking = False
+        self.killed = self.talking = self.begun = False
         self.free = threading.Event()
         self._recipe = recipe
         self._log = log
@@ -93,8 +100,8 @@ class Child:
         self._ended = threading.Event()
         self._problem = ""
         # The kernel ends the child together with the thread that started it, so this thread lives as long as the child.
-        self._keeper = BegunThread(self._keep, "fairque-child", theirs)
         try:
+            self._keeper = BegunThread(self._keep, "fairque-child", theirs)
             self._keeper.start()
         except BaseException:
             self.channel.close()
@@ -215,7 +222,7 @@ class Child:
             "result_limit": self._recipe.result_limit,
             "input_limit": self._recipe.input_limit,
             "log": self._log,
-            "path": absolute_path(self._recipe.folder),
+            "path": self._recipe.path,
             "pythonpath": self._recipe.environment.get("PYTHONPATH"),
         }
         self.channel.send(hello)
@@ -228,7 +235,6 @@ class Child:
     def _keep(self, theirs: socket.socket) -> None:
         with theirs:
             try:
-                path = absolute_path(self._recipe.folder)
                 self._popen = subprocess.Popen(  # noqa: S603 - our own module
                     [
                         sys.executable,
@@ -241,11 +247,13 @@ class Child:
                         str(os.getpid()),
                     ],
                     stdin=subprocess.DEVNULL,
+                    stdout=_inherited(1),
+                    stderr=_inherited(2),
                     pass_fds=[theirs.fileno()],
                     # Out of reach of the terminal's Ctrl-C, and killed together with what it starts.
                     process_group=0,
                     # Only so that it finds this package: it sets the path itself, and restores this variable.
-                    env={**self._recipe.environment, "PYTHONPATH": os.pathsep.join(path)},
+                    env={**self._recipe.environment, "PYTHONPATH": os.pathsep.join(self._recipe.path)},
                     # The folder of the worker at its start: a task may have changed or removed the current one.
                     cwd=self._recipe.folder,
                     umask=self._recipe.umask,
@@ -273,3 +281,14 @@ class Child:
         popen.wait()
         with self._lock:
             self._reaped = True
+
+
+def _inherited(number: int) -> int | None:
+    """Return what a child gets as its standard output or error: that of this process, if it is one.
+
+    A task in a thread may have closed it, and then it is whatever file or connection was opened next.
+    """
+    try:
+        return None if os.get_inheritable(number) else subprocess.DEVNULL
+    except OSError:
+        return subprocess.DEVNULL

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -89,7 +90,15 @@ class _Part:
     write: Callable[[Any], object]
 
 
-def _set_environment(wanted: tuple[dict[str, str], object]) -> None:
+def _cannot(_: object) -> None:
+    raise ValueError("another object cannot be what it was")
+
+
+def _environment() -> tuple[Any, ...]:
+    return dict(os.environ), time.tzname, time.timezone, time.altzone, time.daylight
+
+
+def _set_environment(wanted: tuple[Any, ...]) -> None:
     os.environ.clear()
     os.environ.update(wanted[0])
     time.tzset()
@@ -133,6 +142,23 @@ def _set_handlers(wanted: dict[int, Any]) -> None:
             signal.signal(number, handler)
 
 
+def _wakeup_descriptor() -> int:
+    # It can only be read by setting it.
+    number = signal.set_wakeup_fd(-1)
+    with suppress(OSError, ValueError):  # a task may have closed it
+        signal.set_wakeup_fd(number)
+        return number
+    return -2
+
+
+def _identity() -> tuple[int, ...]:
+    return *os.getresuid(), *os.getresgid(), *os.getgroups()
+
+
+def _scheduling() -> tuple[int, int]:
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+
+
 def _set_timers(_: object) -> None:
     # The worker uses none, and an alarm of one task must not go off in the next one.
     for timer in _TIMERS:
@@ -165,13 +191,17 @@ def _standard_descriptors() -> _Part:
         with suppress(OSError):
             kept[number] = os.dup(number)
 
-    def read() -> list[tuple[int, int]]:
-        found = [os.fstat(number) for number in kept]
-        return [(status.st_dev, status.st_ino) for status in found]
+    # The worker shares this flag of them: a task that changes it would change it there, too.
+    blocking = {number: os.get_blocking(number) for number in kept}
+
+    def read() -> list[tuple[int, int, bool]]:
+        found = [(os.fstat(number), os.get_blocking(number)) for number in kept]
+        return [(status.st_dev, status.st_ino, blocks) for status, blocks in found]
 
     def write(_: object) -> None:
         for number, copy in kept.items():
             os.dup2(copy, number)
+            os.set_blocking(number, blocking[number])
 
     return _Part("standard descriptors", read, write)
 
@@ -217,16 +247,26 @@ def _set_interpreter(wanted: tuple[int, float, int, int]) -> None:
     threading.stack_size(wanted[3])
 
 
-def _set_warnings(wanted: tuple[list[Any], Any]) -> None:
+def _warnings() -> tuple[Any, ...]:
+    return list(warnings.filters), warnings.showwarning, logging._warnings_showwarning  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _set_warnings(wanted: tuple[Any, ...]) -> None:
     # Unlike a change of the list, this makes Python forget its decisions by the old filters.
     warnings.resetwarnings()
-    warnings.filters[:], warnings.showwarning = wanted  # type: ignore[index]  # a list that is called a sequence
+    warnings.filters[:], warnings.showwarning, captured = wanted  # type: ignore[index]  # a list that is called a sequence
+    # What `logging.captureWarnings` keeps: there is no public way to set it.
+    logging._warnings_showwarning = captured  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _levels(logger: logging.Logger) -> list[int]:
+    return [handler.level for handler in logger.handlers]
 
 
 def _logging() -> tuple[Any, ...]:
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     of_loggers = [
-        (logger.level, list(logger.handlers), list(logger.filters), logger.propagate, logger.disabled)
+        (logger.level, [*logger.handlers], [*logger.filters], logger.propagate, logger.disabled, _levels(logger))
         for logger in loggers
     ]
     of_all = (logging.root.manager.disable, logging.raiseExceptions)
@@ -238,11 +278,13 @@ def _set_logging(wanted: tuple[Any, ...]) -> None:
     logging.raiseExceptions = wanted[1]
     logging.setLogRecordFactory(wanted[2])
     logging.setLoggerClass(wanted[3])
-    for name, (level, handlers, filters, propagate, disabled) in zip(_LOGGERS, wanted[4], strict=True):
+    for name, (level, handlers, filters, propagate, disabled, levels) in zip(_LOGGERS, wanted[4], strict=True):
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.handlers[:], logger.filters[:] = handlers, filters
         logger.propagate, logger.disabled = propagate, disabled
+        for handler, its_level in zip(handlers, levels, strict=True):
+            handler.setLevel(its_level)
 
 
 def _decimals() -> tuple[Any, ...]:
@@ -293,7 +335,8 @@ def _set_limits(wanted: dict[int, tuple[int, int]]) -> None:
 _PARTS = [
     _Part("working folder", os.getcwd, os.chdir),
     _Part("umask", current_umask, os.umask),
-    _Part("environment", lambda: (dict(os.environ), time.tzname), _set_environment),
+    _Part("environment", _environment, _set_environment),
+    _Part("kind of os.environ", lambda: id(os.environ), _cannot),
     _Part("timers", lambda: [signal.getitimer(timer) for timer in _TIMERS], _set_timers),
     _Part("signal handlers", _handlers, _set_handlers),
     _Part(
@@ -301,6 +344,7 @@ _PARTS = [
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda wanted: signal.pthread_sigmask(signal.SIG_SETMASK, wanted),
     ),
+    _Part("descriptor that signals wake", _wakeup_descriptor, signal.set_wakeup_fd),
     _Part("module path", lambda: list(sys.path), _set_path),
     _Part("arguments", lambda: list(sys.argv), _set_arguments),
     _Part("standard streams", _streams, _set_streams),
@@ -313,12 +357,13 @@ _PARTS = [
     ),
     _Part("length of tracebacks", lambda: getattr(sys, "tracebacklimit", None), _set_traceback_limit),
     _Part("interpreter", _interpreter, _set_interpreter),
-    _Part("warnings", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings),
+    _Part("warnings", _warnings, _set_warnings),
     _Part("logging", _logging, _set_logging),
     _Part("default of decimals", _decimals, _set_decimals),
     _Part("folder of temporary files", lambda: tempfile.tempdir, _set_tempdir),
     _Part("start method of multiprocessing", _start_method, _set_start_method),
     _Part("garbage collector", _collector, _set_collector),
+    _Part("tracing of memory", tracemalloc.is_tracing, lambda _: tracemalloc.stop()),
     _Part("locale", lambda: locale.setlocale(locale.LC_ALL), lambda wanted: locale.setlocale(locale.LC_ALL, wanted)),
     _Part("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Part("limits", lambda: {limit: resource.getrlimit(limit) for limit in _LIMITS}, _set_limits),
@@ -343,6 +388,10 @@ if sys.version_info >= (3, 12):
             raise ValueError("nothing knows the functions of a tool that was removed")
 
     _PARTS.append(_Part("monitoring", _tools, _set_tools))
+if hasattr(os, "getresuid"):
+    _PARTS.append(_Part("user and groups", _identity, _cannot))
+if hasattr(os, "sched_getscheduler"):
+    _PARTS.append(_Part("kind of scheduling", _scheduling, _cannot))
 if hasattr(os, "sched_getaffinity"):
     _PARTS.append(_Part("processors", lambda: os.sched_getaffinity(0), lambda wanted: os.sched_setaffinity(0, wanted)))
 

@@ -14,6 +14,7 @@ from fairque.protocol.model.context import TaskContext, set_current_context
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
+from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.threads import note_thread_defaults
 from fairque.worker.attempt import Later, late_error
 from fairque.worker.forks import end_if_copy
@@ -152,26 +153,40 @@ class Executor:
         return sum(not place.ended for place in self._abandoned) + self._loops.count_abandoned(self._cancel_timeout)
 
     def submit_all(self, jobs: Iterable[Job]) -> None:
-        """Run jobs, each where it costs least; if there can be no thread, they end as `Postponed`.
+        """Run jobs, each where it costs least; those that cannot be started now end as `Postponed`.
 
         One thread calls this, `watch` and `note_endings`.
         """
         short: list[Job] = []
         coroutines: list[Job] = []
         for job in jobs:
-            kind = self._kind(job)
-            if kind is Kind.COROUTINE:
-                coroutines.append(job)
-            elif kind is Kind.CALL and self._is_short(job):
-                job.in_lane = True
-                self._places.add(job)
-                short.append(job)
-            else:
-                self.submit(job)
-        if short:
-            self._lanes.add(short)
-        if coroutines:
-            self._coroutines.begin_all(coroutines)
+            try:
+                kind = self._kind(job)
+                if kind is Kind.COROUTINE:
+                    coroutines.append(job)
+                elif kind is Kind.CALL and self._is_short(job):
+                    job.in_lane = True
+                    self._places.add(job)
+                    short.append(job)
+                else:
+                    self.submit(job)
+            except BaseException as error:  # noqa: BLE001 - see _postpone
+                self._postpone([job], error)
+        for begin, some in ((self._lanes.add, short), (self._coroutines.begin_all, coroutines)):
+            if some:
+                try:
+                    begin(some)
+                except BaseException as error:  # noqa: BLE001 - see _postpone
+                    self._postpone(some, error)
+
+    def _postpone(self, jobs: Iterable[Job], error: BaseException) -> None:
+        """Give back what cannot be started, whatever the reason: nobody else would ever run it, or give it back."""
+        why = f"it cannot be started: {error_text(error) or type(error).__name__}"
+        for job in jobs:
+            if job.context is None and self._places.take_back(job):
+                self._on_end(Postponed(job, why, _PAUSE_SECONDS))
+        if not isinstance(error, Exception):
+            raise error
 
     def watch(self) -> float:
         """Let no short task hold up others for long.

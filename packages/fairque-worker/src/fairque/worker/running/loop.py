@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from fairque.protocol import clock
+from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
@@ -48,6 +49,8 @@ class Loop:
     def __init__(self, on_death: Callable[[str, BaseException], None], *, shared: bool = True) -> None:
         self._on_death = on_death
         self.changed = False
+        # A task in a thread may have closed one of them, and the loop opens descriptors.
+        fill_standard_numbers()
         self._loop = asyncio.new_event_loop()
         # A test may freeze asyncio's own clock, and then no wait on the loop would ever end. Loops of other libraries
         # have their own clocks, which tests do not freeze.
@@ -62,9 +65,9 @@ class Loop:
         self._state: ThreadState | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._thread = BegunThread(self._run, "fairque-loop")
         inherits(self)
         try:
+            self._thread = BegunThread(self._run, "fairque-loop")
             self._thread.start()
         except BaseException:
             self._loop.close()

@@ -53,11 +53,15 @@ class Loops:
         return sum(loop.to_thread_pool.count_abandoned(seconds) for loop in list(self._all))
 
     def stop(self, seconds: float) -> bool:
-        """Cancel all coroutines, wait for the loops to end, and return whether all have."""
+        """Cancel all coroutines, wait for the loop to end, and return whether all have, also those that were replaced.
+
+        Nothing waits for those: something blocks them.
+        """
         until = clock.monotonic() + seconds
         with self._lock:
             self._stopped = True
         for loop in self._all:
             loop.stop()
-        running = [loop for loop in self._all if not loop.join(until - clock.monotonic())]
-        return not running
+        if self._loop is not None:
+            self._loop.join(until - clock.monotonic())
+        return all(loop.join(0) for loop in self._all)

@@ -48,6 +48,14 @@ class Places:
         """Close an attempt; only the first caller gets True, and reports the ending."""
         return self._places.pop(job, job) is not job
 
+    def take_back(self, job: Job) -> bool:
+        """Close an attempt that waits, or was never added; False if it has begun."""
+        with self._lock:
+            if self._places.get(job) is not None:
+                return False
+            self._places.pop(job, None)
+            return True
+
     def close_unless_moved(self, job: Job) -> tuple[bool, Place]:
         """Close an attempt that waits or that a thread runs.
 

@@ -208,8 +208,8 @@ class Threads(ThreadPoolExecutor):
             return
         slot = Slot()
         name = f"{self._name}_{next(self._numbers)}"
-        thread = BegunThread(self._run, name, slot)
         try:
+            thread = BegunThread(self._run, name, slot)
             thread.start()
         except (RuntimeError, MemoryError) as error:
             self.shortage = f"no thread can be started: {error or type(error).__name__}"
