@@ -363,3 +363,25 @@ def test_the_error_for_static_and_class_methods_says_where_to_put_the_decorator(
     for method in (Pictures.__dict__["make"], Pictures.__dict__["sharpen"]):
         with pytest.raises(TypeError, match="put @staticmethod above @task"):
             task(method)
+
+
+PLUGINS = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("invented", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.show_name()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "printed"), [("shop/tasks.py", "NAME shop.tasks:resize"), ("elsewhere/tool.py", "REFUSED it is unclear")]
+)
+def test_a_module_that_is_loaded_under_an_invented_name_has_its_own_name_or_is_refused(
+    folder: Path, file: str, printed: str
+) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "tool.py").write_text(MODULE)
+    (folder / "plugins.py").write_text(PLUGINS)
+    (line,) = run(folder, "plugins.py", file)
+    assert line.startswith(printed)

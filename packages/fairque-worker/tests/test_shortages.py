@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.service.threads import BegunThread
 from fairque.testing.internal import PATIENCE
+from fairque.worker.running.coroutines import Coroutines
+from fairque.worker.running.threads import Threads
 
 
 def nothing() -> None:
@@ -122,3 +125,55 @@ def test_a_burst_runs_all_tasks_after_one_that_keeps_new_threads_from_starting(
     worker.stop()
     assert [bench.info(task_id).attempts for task_id in ids] == [1] * 8
     assert {bench.state(task_id) for task_id in ids} == {TaskState.FINISHED}
+
+
+async def nothing_later() -> None:
+    """The shortest coroutine."""
+
+
+@pytest.mark.parametrize("function", [nothing, nothing_later])
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError])
+def test_a_task_whose_thread_cannot_even_be_created_is_given_back(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, function: Callable[[], Any], error: type[Exception]
+) -> None:
+    create = BegunThread.__init__
+    refused: list[str] = []
+
+    def creates(thread: BegunThread, function: Any, name: str, *args: object) -> None:
+        if name.startswith(("fairque-task", "fairque-loop")) and not refused:
+            refused.append(name)
+            raise error
+        create(thread, function, name, *args)
+
+    monkeypatch.setattr(BegunThread, "__init__", creates)
+    worker = bench.start(function, concurrency=2)
+    ids = bench.push_all([bench.task(function) for _ in range(5)])
+    for task_id in ids:
+        bench.result(task_id)
+    assert len(refused) == 1
+    worker.stop()
+
+
+@pytest.mark.parametrize("function", [nothing, nothing_later])
+def test_whatever_keeps_tasks_from_being_started_they_are_given_back(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, function: Callable[[], Any]
+) -> None:
+    refused: list[str] = []
+
+    def once(real: Callable[..., Any]) -> Callable[..., Any]:
+        def fails(*args: Any) -> Any:
+            if not refused:
+                refused.append("once")
+                raise ValueError("of a test")
+            return real(*args)
+
+        return fails
+
+    worker = bench.start(function, concurrency=2)
+    monkeypatch.setattr(Threads, "put", once(Threads.put))
+    monkeypatch.setattr(Coroutines, "begin_all", once(Coroutines.begin_all))
+    ids = bench.push_all([bench.task(function) for _ in range(5)])
+    for task_id in ids:
+        bench.result(task_id)
+    assert refused == ["once"]
+    worker.stop()

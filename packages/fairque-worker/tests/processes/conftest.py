@@ -211,6 +211,28 @@ def says_for_another(result):
     return result
 
 PROFILERS = []
+LEFT = []
+if "pytest" not in sys.modules:  # in a child
+    logging.root.addHandler(logging.NullHandler())
+
+class Slow:
+    @property
+    def closed(self):
+        time.sleep(0.3)
+        raise ValueError
+
+class Stuck:
+    closed = False
+    def __del__(self):
+        time.sleep(300)
+
+def wakeup_descriptor():
+    found = signal.set_wakeup_fd(-1)
+    try:
+        signal.set_wakeup_fd(found)
+    except (OSError, ValueError):
+        found = "closed"
+    return found
 
 def changes(what):
     if what == "folder": os.chdir("/")
@@ -220,6 +242,26 @@ def changes(what):
     if what == "umask": os.umask(0o177)
     if what == "environment": os.environ["FAIRQUE_TEST"] = "x"; os.environ.pop("PATH")
     if what == "hidden variables": os.putenv("FAIRQUE_HIDDEN", "x"); os.unsetenv("PATH")
+    if what == "offset of the zone": os.environ["TZ"] = "UTC+5"; time.tzset(); del os.environ["TZ"]
+    if what == "waking descriptor":
+        LEFT.append(socket.socket())
+        LEFT[-1].setblocking(False)
+        signal.set_wakeup_fd(LEFT[-1].fileno())
+    if what == "closed waking descriptor":
+        with socket.socket() as end:
+            end.setblocking(False)
+            signal.set_wakeup_fd(end.fileno())
+    if what == "blocking": os.set_blocking(0, False)
+    if what == "levels of handlers": logging.root.handlers[0].setLevel(50)
+    if what == "captured warnings": logging.captureWarnings(True)
+    if what == "half of captured warnings":
+        plain = warnings.showwarning
+        logging.captureWarnings(True)
+        warnings.showwarning = plain
+    if what == "memory": import tracemalloc; tracemalloc.start()
+    if what == "kind of os.environ": os.environ = dict(os.environ)
+    if what == "slow stream": sys.stdout = Slow()
+    if what == "stream that is dropped slowly": sys.stdout = Stuck()
     if what == "handlers": signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if what == "mask": signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
     if what == "alarm": signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -273,7 +315,8 @@ def hidden_variables():
 def state():
     import faulthandler, gc
     return [
-        hidden_variables(),
+        hidden_variables(), wakeup_descriptor(), time.timezone, os.get_blocking(0), logging.root.handlers[0].level,
+        repr(logging._warnings_showwarning), "tracemalloc" in sys.modules and sys.modules["tracemalloc"].is_tracing(),
         repr(sys.get_asyncgen_hooks()), sys.get_coroutine_origin_tracking_depth(), threading.current_thread().name,
         getattr(sys, "tracebacklimit", None), gc.get_debug(), repr(gc.callbacks), gc.get_freeze_count() > 0,
         repr(logging.getLogger().handlers), repr(logging.getLogger("fairque.task").handlers),
@@ -338,6 +381,35 @@ def puts(name, value):
 
 def gets(name):
     return os.environ.get(name)
+
+def closes_standard_streams():
+    for number in range(3):
+        os.close(number)
+
+def attributes():
+    mask = sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    return [mask, sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0)]
+
+async def attributes_of_the_loop():
+    return attributes()
+
+def changes_its_thread():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGALRM])
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    os.setpriority(os.PRIO_PROCESS, 0, 10)
+    return attributes()
+
+def restores_its_thread(mask, processors, priority):
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    os.sched_setaffinity(0, processors)
+    os.setpriority(os.PRIO_PROCESS, 0, priority)
+
+def changes_the_path(how):
+    if how == "insert": sys.path.insert(0, "/nowhere")
+    if how == "clear": sys.path.clear()
+
+def path():
+    return sys.path
 
 def draws():
     return random.random()

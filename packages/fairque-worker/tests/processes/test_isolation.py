@@ -44,6 +44,8 @@ CHANGES = [
     *("more hooks", "decimals", "temporary files", "zone", "start method", "descriptors"),
     *("generators", "name", "tracebacks", "debugging of the collector", "frozen objects", "fatal errors"),
     *("handlers of the log", "handlers of contexts", "records of the log", "profiler", "hidden variables"),
+    *("offset of the zone", "waking descriptor", "closed waking descriptor", "blocking", "levels of handlers"),
+    *("captured warnings", "half of captured warnings", "memory"),
 ]
 
 
@@ -65,7 +67,7 @@ def test_a_task_finds_an_event_loop_that_no_other_one_has_used(apart: Any, how: 
     assert apart.result("pid") == pid
 
 
-@pytest.mark.parametrize("what", ["closed stream", "no path", "no environment"])
+@pytest.mark.parametrize("what", ["closed stream", "no path", "no environment", "kind of os.environ"])
 def test_a_child_that_a_task_has_broken_ends_cleanly_and_the_next_task_runs(
     apart: Any, capfd: pytest.CaptureFixture[str], what: str
 ) -> None:
