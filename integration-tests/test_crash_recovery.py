@@ -61,6 +61,7 @@ def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: A
     assert running.info().failures == 0
 
 
+@pytest.mark.thorough
 def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, queue: Any) -> None:
     project.write(TASKS)
     workers = [project.begin(environ=SHORT) for _ in range(6)]

@@ -372,3 +372,42 @@ while scheduler.state != "leader":
             with self.program(project, text) as process:
                 process.communicate(timeout=LONG)
             assert process.returncode == 0
+
+
+OWN_PROCESS = """
+import multiprocessing, os, sys
+from pathlib import Path
+from fairque.worker import Worker
+
+def works():
+    worker = Worker.from_url(
+        os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"], lease=600,
+        stop_timeout=0.1,
+    )
+    worker.start()
+    while not Path("ledger").exists():
+        pass
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context(sys.argv[1]).Process(target=works)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_in_a_process_of_multiprocessing_that_was_not_stopped_gives_back_its_tasks(
+    project: Any, queue: Any, method: str
+) -> None:
+    project.write("@task\ndef long():\n    note()\n    time.sleep(600)\n")
+    (project.folder / "program.py").write_text(OWN_PROCESS)
+    handle = queue.push(Task(func="tasks:long"))
+    subprocess.run(
+        [sys.executable, "program.py", method],
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        timeout=LONG,
+        check=True,
+    )
+    assert handle.state() is TaskState.QUEUED

@@ -202,3 +202,14 @@ def test_a_task_in_a_process_is_released_at_a_second_signal_and_its_child_is_gon
     assert worker.ends() == 0
     assert not Path(f"/proc/{child}").exists()
     assert (handle.state(), handle.info().attempts) == (TaskState.QUEUED, 0)
+
+
+def test_an_error_that_a_handler_of_a_module_raises_is_shown_and_is_not_called_a_wrong_configuration(
+    project: Any,
+) -> None:
+    project.write("signal.signal(signal.SIGUSR2, lambda *_: int('of a module'))")
+    worker = project.start("tasks")
+    worker.signal(signal.SIGUSR2)
+    assert worker.ends() == 1
+    assert "ValueError: invalid literal for int() with base 10: 'of a module'" in worker.stderr
+    assert "handler" in worker.stderr or "lambda" in worker.stderr

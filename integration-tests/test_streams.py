@@ -1,6 +1,7 @@
 """Workers whose log cannot be written, or gets records that cannot be formatted, run their tasks and end cleanly."""
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task
-from fairque.testing.internal import only_thorough
+from fairque.testing.internal import PATIENCE, only_thorough
 
 TASKS = """
 from fairque.client import TaskContext
@@ -86,3 +87,30 @@ def test_a_task_that_closes_a_standard_stream_does_not_keep_others_from_their_ch
     code, _, said = project.run("tasks", "--burst")
     assert code == 0, said
     assert queue.task(after.task_id).result(timeout=0) == 1
+
+
+PROGRAM = """
+import os, sys
+from fairque.client import Task, TaskQueue
+from fairque.worker import Worker
+
+queue = TaskQueue.from_url(os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"])
+handle = queue.push(Task(func="tasks:apart", user_id="ann", isolation="process"))
+with Worker.from_url(os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"]):
+    with open("result", "w") as file:
+        file.write(handle.result(timeout=200))
+"""
+
+
+def test_a_program_without_standard_streams_runs_tasks_in_child_processes(project: Any) -> None:
+    project.write("@task\ndef apart():\n    return 'done'\n")
+    (project.folder / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.quote(sys.executable)} program.py <&- >&- 2>&-"],
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert (project.folder / "result").read_text() == "done"

@@ -37,6 +37,10 @@ def endless():
         time.sleep(0.01)
 
 @task
+def dies():
+    os._exit(7)
+
+@task
 def orphan():
     # Its parent ends at once, so it is handed to process 1, which has to reap it.
     subprocess.run([sys.executable, "-c", "import subprocess; subprocess.Popen(['sleep', '0.2'])"], check=True)
@@ -105,6 +109,7 @@ def test_a_killed_process_is_restarted(project: Any, queue: Any) -> None:
     assert supervisor.ends() == 0
 
 
+@pytest.mark.thorough
 def test_a_port_in_use_at_a_restart_stops_no_process_and_is_waited_for(project: Any, queue: Any) -> None:
     port = free_port()
     supervisor = started(project, 2, environ={"FAIRQUE_WORKER_HTTP_PORT": str(port)})
@@ -178,6 +183,14 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     code, _, _ = project.run("--processes", "2", "--burst", "tasks")
     assert code == 0
     assert [handle.state() for handle in handles] == [TaskState.FINISHED] * 4
+
+
+def test_a_burst_of_which_a_process_has_died_with_its_tasks_does_not_end_with_0(project: Any, queue: Any) -> None:
+    handle = queue.push(Task(func="tasks:dies", retries=0))
+    code, _, errors = project.run("--processes", "2", "--burst", "tasks", environ={"FAIRQUE_WORKER_LEASE": "600"})
+    assert code == 7
+    assert "a worker process ended" in errors
+    assert handle.state() is TaskState.STARTED
 
 
 @pytest.mark.parametrize(
@@ -286,6 +299,7 @@ os.posix_spawn = refuse
 """
 
 
+@pytest.mark.thorough
 def test_a_replacement_that_cannot_be_started_is_retried_and_stops_no_other_worker(project: Any, queue: Any) -> None:
     supervisor = started(project, 2, environ=site(project, NO_REPLACEMENT))
     first, second = sorted(workers(supervisor))

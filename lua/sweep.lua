@@ -11,6 +11,7 @@
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "access"
 --- @include "begin"
+--- @include "formats"
 --- @include "arguments"
 --- @include "writes"
 --- @include "bounds"

@@ -7,6 +7,7 @@
   Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "access"
 --- @include "begin"
+--- @include "formats"
 --- @include "arguments"
 --- @include "writes"
 --- @include "tasks"

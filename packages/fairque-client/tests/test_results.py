@@ -10,6 +10,7 @@ from fairque.client import (
     CostMode,
     InvalidTask,
     ResultExpired,
+    Task,
     TaskCanceled,
     TaskFailed,
     TaskNotFound,
@@ -17,7 +18,8 @@ from fairque.client import (
     TaskState,
     task,
 )
-from fairque.testing.internal import PATIENCE
+from fairque.console.verifier import verify
+from fairque.testing.internal import PATIENCE, calls
 
 
 @task
@@ -228,3 +230,26 @@ def test_only_a_task_function_types_a_handle(queue: TaskQueue) -> None:
 
 def test_a_handle_shows_task_and_queue(queue: TaskQueue) -> None:
     assert repr(queue.task("t1")) == f"TaskHandle('t1', queue={queue.settings.queue.name!r})"
+
+
+class TestALostResult:
+    """Of a task whose record is there, as after a policy of eviction or a restored part of the data."""
+
+    @pytest.fixture
+    def lost(self, queue: TaskQueue, worker: Any, server: Any) -> Any:
+        handle = queue.push(Task(func="f"))
+        worker.end(worker.take(), result="x" * 5_000)
+        server.delete(f"{queue._link.keys.prefix}r:{handle.task_id}")
+        return handle
+
+    def test_has_expired_and_is_not_none(self, lost: Any) -> None:
+        with pytest.raises(ResultExpired):
+            lost.result(timeout=0)
+
+    def test_is_not_given_to_a_task_that_depends_on_it(self, lost: Any, queue: TaskQueue) -> None:
+        (found,) = queue._link._runner.run(calls.read_outputs(queue._link.keys, "reader", [lost.task_id]))
+        assert (found.state, found.result) == (None, b"")
+
+    def test_is_found_by_verify(self, lost: Any, queue: TaskQueue) -> None:
+        report = verify(queue._link._runner, queue._link.keys)
+        assert [(one.kind, one.name) for one in report.found] == [("result", lost.task_id)]

@@ -71,6 +71,7 @@ def test_the_packaged_valkey_comes_second(run: Run, bin_folder: Path) -> None:
 
 @pytest.mark.usefixtures("our_conftest")
 @pytest.mark.parametrize("docker", ["#!/bin/sh\nexit 1\n", BROKEN_COMPOSE])
+@pytest.mark.thorough
 def test_in_the_repository_the_packaged_valkey_comes_third(run: Run, bin_folder: Path, docker: str) -> None:
     put(bin_folder / "docker", docker)
     put(bin_folder / "redis-server", "#!/bin/sh\nexit 1\n")

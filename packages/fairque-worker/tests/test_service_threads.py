@@ -303,6 +303,7 @@ def test_a_task_that_closes_all_descriptors_ends_the_worker_which_says_what_happ
     assert 'isolation="process"' in ended.stdout
 
 
+@pytest.mark.thorough
 def test_a_task_that_puts_silent_pipes_in_the_place_of_all_descriptors_ends_the_worker_which_says_what_happened(
     bench: Any, tmp_path: Path
 ) -> None:
@@ -314,6 +315,7 @@ def test_a_task_that_puts_silent_pipes_in_the_place_of_all_descriptors_ends_the_
     assert "Code in this process, as os.closerange or os.dup2, has closed" in ended.stdout
 
 
+@pytest.mark.thorough
 def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_what_to_do(
     bench: Any, tmp_path: Path
 ) -> None:

@@ -113,6 +113,16 @@ class TestNames:
         monkeypatch.setitem(sys.modules, "__main__", main)
         assert reference_of(local("resize", "__main__")) == name
 
+    def test_a_cell_of_a_notebook_is_refused_also_where_the_notebook_says_that_it_is_a_file(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        main = ModuleType("__main__")
+        main.__file__ = "/srv/notebooks/sales.py"
+        exec(compile("def resize(): ...", "/tmp/ipykernel_12/345.py", "exec"), vars(main))  # noqa: S102, S108 - a cell
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        with pytest.raises(FairqueError, match="it was typed in"):
+            reference_of(vars(main)["resize"])
+
 
 class TestFinding:
     def test_a_plain_function_of_an_allowed_loaded_module_is_found(self, tasks: ModuleType) -> None:

@@ -163,3 +163,21 @@ def test_messages_are_written_to_standard_error_at_once(
     assert capsys.readouterr().err == "hello\n"
     monkeypatch.setattr(sys, "stderr", None)
     aside.say("nobody hears it")
+
+
+def test_an_error_between_two_calls_ends_no_thread(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for lack of memory: nobody would notice, and lines would be lost."""
+    failed: list[str] = []
+    run_next = calls._run_next
+
+    def fails_once() -> None:
+        if not failed:
+            failed.append("once")
+            raise MemoryError
+        run_next()
+
+    monkeypatch.setattr(calls, "_run_next", fails_once)
+    done: list[str] = []
+    calls.call("a handler", lambda: done.append("called"))
+    eventually(lambda: done, what="the call")
+    assert failed == ["once"]

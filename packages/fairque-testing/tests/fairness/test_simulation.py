@@ -74,6 +74,7 @@ class TestBackloggedAndSparseUsers:
         assert p99_of_sparse(report) <= 0.15
 
     @pytest.mark.parametrize(("policy", "jain", "wait"), [("fifo", 0.2, 100), ("round_robin", 0.4, 2)])
+    @pytest.mark.thorough
     def test_get_much_less_fair_shares_under_simpler_policies(
         self, scenario_a: Reports, scenario_d: Reports, policy: PolicyName, jain: float, wait: float
     ) -> None:

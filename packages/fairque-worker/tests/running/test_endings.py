@@ -12,6 +12,7 @@ from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
 from fairque.testing.internal import PATIENCE
 from fairque.worker import current_context
 from fairque.worker.jobs import Failure, Success
+from fairque.worker.running.loops import Loops
 
 
 def raiser(error: BaseException) -> Callable[[], None]:
@@ -211,3 +212,22 @@ def test_a_waiting_coroutine_holds_no_thread(bench: Any) -> None:
     assert bench.run(lambda: "meanwhile").value == "meanwhile"
     released.set()
     assert bench.ending().value == "at last"
+
+
+def test_a_loop_that_a_coroutine_blocks_does_not_hold_up_the_end() -> None:
+    gate, blocks = threading.Event(), threading.Event()
+
+    async def hangs() -> None:
+        blocks.set()
+        gate.wait()
+
+    loops = Loops(lambda *_: None, shared=True)
+    loop = loops.current()
+    begun: list[asyncio.Task[None]] = []
+    loop.call(lambda: begun.append(loop._loop.create_task(hangs())))
+    assert blocks.wait(PATIENCE)
+    loops.replace(loop)
+    # Longer than this test may take.
+    assert not loops.stop(100_000)
+    gate.set()
+    assert loop.join(PATIENCE)
