@@ -96,19 +96,26 @@ from fairque.worker import Worker
 
 queue = TaskQueue.from_url(os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"])
 handle = queue.push(Task(func="tasks:apart", user_id="ann", isolation="process"))
-with Worker.from_url(os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"]):
-    with open("result", "w") as file:
-        file.write(handle.result(timeout=200))
+worker = Worker.from_url(
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"]
+)
+worker.start()
+with open("result", "w") as file:
+    file.write(handle.result(timeout=200))
+worker.stop()
 """
 
 
-def test_a_program_without_standard_streams_runs_tasks_in_child_processes(project: Any) -> None:
+@pytest.mark.parametrize("environ", [{}, {"FAIRQUE_REDIS_URL": "embedded://"}], ids=["given", "embedded"])
+def test_a_program_without_standard_streams_runs_tasks_in_child_processes(
+    project: Any, environ: dict[str, str]
+) -> None:
     project.write("@task\ndef apart():\n    return 'done'\n")
     (project.folder / "program.py").write_text(PROGRAM)
     done = subprocess.run(
         ["sh", "-c", f"exec {shlex.quote(sys.executable)} program.py <&- >&- 2>&-"],
         cwd=project.folder,
-        env={**os.environ, **project.environ},
+        env={**os.environ, **project.environ, **environ},
         timeout=PATIENCE,
         check=False,
     )

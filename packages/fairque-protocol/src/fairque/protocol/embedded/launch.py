@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from fairque.protocol.clock import monotonic
+from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.embedded.address import answers, make_address, noted_address
 from fairque.protocol.embedded.binary import find_jemalloc, find_server_binary
 from fairque.protocol.embedded.locks import FileLock
@@ -42,6 +43,8 @@ def join(folder: Path, *, keep: bool, binary: Path | None) -> tuple[FileLock, Pa
         EmbeddedServerError: There is no server program, or the server did not start.
         OSError: The folder cannot be used.
     """
+    # Otherwise the server would inherit a lock as one of its standard streams.
+    fill_standard_numbers()
     hold = FileLock(folder / "users.lock")
     try:
         _until_shared(hold, folder)
