@@ -131,6 +131,7 @@ def test_a_worker_exits_with_7_to_be_restarted_after_too_many_tasks_that_cannot_
     assert "Traceback" not in worker.stderr.splitlines()[-1]
 
 
+@pytest.mark.thorough
 def test_a_supervisor_restarts_a_worker_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
     project.write(HANGS + TASKS)
     environ = {"FAIRQUE_WORKER_MAX_ABANDONED": "0"}

@@ -114,6 +114,7 @@ def test_a_refused_command_has_its_code_and_message_whatever_a_handler_of_its_lo
 
 
 @pytest.mark.parametrize("kind", SOME)
+@pytest.mark.thorough
 def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
     project: Any, queue: Any, kind: str
 ) -> None:

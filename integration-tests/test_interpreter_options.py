@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, only_thorough
 
 TASKS = """
 @task
@@ -22,7 +22,7 @@ ISOLATED = [*OPTIONS, "-I"]
 
 @pytest.mark.parametrize(
     ("processes", "isolation", "python"),
-    [("1", "process", OPTIONS), ("2", "thread", OPTIONS), ("2", "process", ISOLATED)],
+    [*only_thorough(("1", "process", OPTIONS), ("2", "thread", OPTIONS)), ("2", "process", ISOLATED)],
 )
 def test_a_task_finds_the_options_of_the_interpreter_wherever_it_runs(
     project: Any, queue: Any, processes: str, isolation: Any, python: list[str]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task
+from fairque.testing.internal import only_thorough
 
 SHOP = """
 import multiprocessing, os, sys
@@ -34,11 +35,11 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("command", "children"),
     [
-        (["shop/tasks.py"], ["spawn", "forkserver"]),
+        *only_thorough((["shop/tasks.py"], ["spawn", "forkserver"])),
         (["-m", "shop.tasks"], ["spawn", "forkserver"]),
         # In these, multiprocessing cannot find functions of the module.
         (["-m", "cProfile", "-m", "shop.tasks"], []),
-        (["-m", "pdb", "-c", "continue", "-c", "quit", "-m", "shop.tasks"], []),
+        *only_thorough((["-m", "pdb", "-c", "continue", "-c", "quit", "-m", "shop.tasks"], [])),
     ],
     ids=" ".join,
 )

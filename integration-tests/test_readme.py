@@ -60,6 +60,7 @@ def test_the_pipeline_prints_what_its_comment_says() -> None:
     assert "print(handle.result(timeout=10))  # 3 rows, no numbers: x\n" in text
 
 
+@pytest.mark.thorough
 def test_a_type_checker_agrees_with_the_examples(tmp_path: Path) -> None:
     examples = dict(example(heading) for heading in ("Quick start", "Pipelines"))
     for name, text in examples.items():

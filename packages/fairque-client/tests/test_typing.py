@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 USES = """
 from typing import Any, assert_type
 from collections.abc import Coroutine
@@ -150,6 +152,7 @@ extracted >> load                           # E: operator
 """
 
 
+@pytest.mark.thorough
 def test_types_are_preserved_and_mistakes_are_found(tmp_path: Path, run_python: Any) -> None:
     path = tmp_path / "uses.py"
     path.write_text(USES)

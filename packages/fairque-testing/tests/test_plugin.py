@@ -46,6 +46,7 @@ def test_a_given_url_comes_first(run: Run, bin_folder: Path) -> None:
     assert "url: redis://given:1/2\n" in run(PRINT_URL, FAIRQUE_REDIS_URL="redis://given:1/2")
 
 
+@pytest.mark.thorough
 def test_a_given_embedded_url_is_started(run: Run, tmp_path: Path) -> None:
     assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE_REDIS_URL=f"embedded://{tmp_path}/data")
 
@@ -89,12 +90,14 @@ def test_without_any_server_the_test_fails_with_the_reasons(run: Run, tmp_path: 
 
 
 @pytest.mark.usefixtures("our_conftest")
+@pytest.mark.thorough
 def test_every_server_is_the_first_choice_and_on_request_the_installed_redis(run: Run) -> None:
     assert run(PRINT_EVERY_URL).count("url: unix:///") == 1
     assert run(PRINT_EVERY_URL, "--thorough").count("url: unix:///") == (2 if REDIS_SERVER else 1)
 
 
 @pytest.mark.usefixtures("our_conftest")
+@pytest.mark.thorough
 def test_every_server_is_only_the_given_one(run: Run) -> None:
     said = run(
         PRINT_EVERY_URL,

@@ -245,6 +245,7 @@ def test_times_with_seconds_agree_with_a_walk_over_each_second() -> None:
     log.info("compared %d times with the walk over seconds", asked)
 
 
+@pytest.mark.thorough
 def test_rare_times_agree_with_a_walk_over_a_year() -> None:
     draw, asked = seeded(), 0
     zones = distinct_zones() if ALL else ["Africa/Cairo"]

@@ -27,7 +27,7 @@ CODES = {int(status) for status in Status}
 BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
 
 quickly = settings(
-    max_examples=examples(10, 25),
+    max_examples=examples(5, 25),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -267,7 +267,7 @@ def use(queue: "Bench", number: int) -> None:
 
 @pytest.mark.parametrize("how", SPOILS)
 def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callable[[], Bench]", how: str) -> None:
-    @settings(quickly, max_examples=examples(6, 15))
+    @settings(quickly, max_examples=examples(3, 15))
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
     def spoil(which: int, dice: int) -> None:
         queue = new_queue()

@@ -143,6 +143,7 @@ class TestTwoUsersThatAlwaysHaveWork:
 
     @quickly(25)
     @given(plans(), plans(), st.none() | plans(), st.integers(1, 6))
+    @pytest.mark.thorough
     def test_get_times_that_differ_by_their_running_tasks_and_one_more_at_most(
         self, new_crew: NewCrew, ann: Plan, bob: Plan, eve: Plan | None, workers: int
     ) -> None:

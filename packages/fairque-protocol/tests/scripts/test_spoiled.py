@@ -484,7 +484,7 @@ if fits then redis.call("HSET", KEYS[1], ARGV[1], text) end
 )
 
 
-@pytest.mark.parametrize(("kind", "field"), RECORDS)
+@pytest.mark.parametrize(("kind", "field"), [*RECORDS[::2], *only_thorough(*RECORDS[1::2])])
 def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
     """Of every second record of the kind at once, in as many ways: who comes upon one continues with the others."""
     ways = some(VALUES.items(), min(3, AT_ONCE[kind]) if kind != "t" else 13, RECORDS.index((kind, field)))
@@ -584,6 +584,7 @@ def test_the_scores_of_an_index(copy: Copy, index: str) -> None:
         every_task_ends(check(copy, spoil, what), what)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("index", [one for one in INDEXES if one not in ("schedules", "due", "configured")])
 def test_unknown_members_before_all_others(copy: Copy, index: str) -> None:
     names = [name for number in range(300) for name in (b"nobody%d" % number, b"\xff%d" % number)]
@@ -614,7 +615,7 @@ KINDS = (
 HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"txrp", "dedup", "claim", "schedule")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[::2], *only_thorough(*KINDS[1::2])])
 def test_a_key_of_another_type(copy: Copy, kind: str) -> None:
     # Strings for what is none, and a hash for those; the others in turn.
     turn = KINDS.index(kind) % 3

@@ -265,6 +265,7 @@ class TestACrowd:
         assert line == b"t1\n" + ENDINGS[ending] + b"\n1" + queue.outcome("t1")[1]
         assert not queue.snapshot("w:")
 
+    @pytest.mark.thorough
     def test_of_many_tasks_that_end_together_does_not_cost_more(self, queue: "Bench") -> None:
         for task_id in queue.fill("ann", 50):
             crowd(queue, task_id, 100)

@@ -188,6 +188,7 @@ class TestACap:
         workers=st.integers(2, 5),
         seed=seeds,
     )
+    @pytest.mark.thorough
     def test_gives_a_heavy_user_its_share_among_many_light_ones_with_long_tasks(
         self,
         *,
@@ -373,6 +374,7 @@ class TestACapThatBinds:
 
     @tried(3, 4)
     @given(capped=bound, others=unbound, workers=st.integers(5, 7), mode=modes, seed=seeds)
+    @pytest.mark.thorough
     def test_for_ten_thousand_seconds_is_worth_the_leeway_when_others_arrive(
         self,
         *,

@@ -1,7 +1,7 @@
 """Helpers for the tests of the fairque packages themselves, without any promise of compatibility."""
 
 from fairque.testing.internal.bench import QueueBench, pop_call
-from fairque.testing.internal.effort import ask_for_all, examples, only_thorough
+from fairque.testing.internal.effort import ask_for_all, examples, is_thorough, only_thorough
 from fairque.testing.internal.patience import PATIENCE, eventually
 from fairque.testing.internal.records import (
     TASK_RECORD,
@@ -27,6 +27,7 @@ __all__ = [
     "ask_for_all",
     "eventually",
     "examples",
+    "is_thorough",
     "only_thorough",
     "packed",
     "parse_globals",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["ask_for_all", "examples", "only_thorough"]
+__all__ = ["ask_for_all", "examples", "is_thorough", "only_thorough"]
 
 _VARIABLE = "FAIRQUE_TEST_THOROUGH"
 
@@ -15,9 +15,14 @@ def ask_for_all() -> None:
     os.environ[_VARIABLE] = "1"
 
 
+def is_thorough() -> bool:
+    """Return whether ``--thorough`` was given."""
+    return bool(os.environ.get(_VARIABLE))
+
+
 def examples(few: int, many: int) -> int:
     """Return how many random examples a property is tried with: ``many`` with ``--thorough``, otherwise ``few``."""
-    return many if os.environ.get(_VARIABLE) else few
+    return many if is_thorough() else few
 
 
 def only_thorough(*values: Any) -> list[Any]:
