@@ -10,7 +10,6 @@ from typing import Unpack
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
-from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError, TooManyAbandoned
 from fairque.protocol.model.tracebacks import error_text
@@ -198,9 +197,8 @@ class Worker:
     def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. Call it in the main thread of a process.
 
-        SIGTERM, SIGINT and SIGHUP stop taking tasks at once and let running ones continue for ``stop_timeout``; after
-        it, or at a second signal, those still running are released. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1
-        `dump`.
+        SIGTERM, SIGINT and SIGHUP stop taking tasks at once and let running ones continue for ``stop_timeout``; then,
+        or at a second signal, they are released. SIGTSTP is `pause`, SIGCONT is `resume`, SIGUSR1 is `dump`.
 
         Args:
             again: Whether it replaces a process that has ended: then a port that is taken is logged as an error, and
@@ -228,8 +226,7 @@ class Worker:
         if self._exhausted:
             raise TooManyAbandoned(
                 f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) continued after their "
-                "timeouts: restart the worker, and let such tasks check their context, or give them "
-                'isolation="process"'
+                'timeouts: restart the worker, and let such tasks check their context, or use isolation="process"'
             )
 
     def start(self) -> None:
@@ -244,8 +241,6 @@ class Worker:
                 raise FairqueError("this worker was stopped: create a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
-            # Before connections and ports are opened: a program may have been started without standard streams.
-            fill_standard_numbers()
             # So that modules are still found when a task changes the working folder.
             sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from attrs import define, field
 
 from fairque.protocol.clock import monotonic
+from fairque.protocol.descriptors import fill_standard_numbers
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.forks import drop_in_forks
 from fairque.protocol.service.http import BadRequest, Request, answer, asked_of, read_request
@@ -86,6 +87,7 @@ class Web:
         applications: "Mapping[str, WSGIApplication]",
     ) -> None:
         self._probes, self._applications = probes, applications
+        fill_standard_numbers()
         try:
             self._bell, self._ringer = socket.socketpair()
         except OSError as error:

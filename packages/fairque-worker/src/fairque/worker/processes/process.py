@@ -20,7 +20,8 @@ from fairque.protocol.service.threads import BegunThread
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.interpreter import interpreter_options
-from fairque.worker.processes.surroundings import absolute_path, current_umask, working_folder
+from fairque.worker.processes.process_state import current_umask
+from fairque.worker.processes.surroundings import absolute_path, working_folder
 
 __all__ = ["Child", "ChildDied", "Recipe"]
 

@@ -1,21 +1,25 @@
 """What all attempts have in common, wherever they run: their contexts, and that each ends once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.tracebacks import error_text
 from fairque.worker.attempt import returned, us_since
 from fairque.worker.handling.handler import TaskHandler
 from fairque.worker.handling.inputs import Inputs
-from fairque.worker.jobs import Ending, Failure, Job, drop_user_objects
+from fairque.worker.jobs import Ending, Failure, Job, Postponed, drop_user_objects
 from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.contexts import Contexts
 from fairque.worker.running.places import Places
 
 __all__ = ["Attempts"]
+
+#: Seconds after which a task that could not be started may be retried.
+_PAUSE_SECONDS = 1.0
 
 
 class Attempts:
@@ -90,6 +94,19 @@ class Attempts:
             return False
         (on_end or self._on_end)(ending)
         return True
+
+    def postpone(self, jobs: Iterable[Job], error: BaseException) -> None:
+        """Give back what cannot be started, whatever the reason: nobody else would ever run it, or give it back.
+
+        Raises:
+            BaseException: The error, if it is not an Exception.
+        """
+        why = f"it cannot be started: {error_text(error) or type(error).__name__}"
+        for job in jobs:
+            if job.context is None and self._places.take_back(job):
+                self._on_end(Postponed(job, why, _PAUSE_SECONDS))
+        if not isinstance(error, Exception):
+            raise error
 
     def _without_user_objects(self, ending: Ending) -> Ending:
         if not isinstance(ending, self._kept):

@@ -14,7 +14,6 @@ from fairque.protocol.model.context import TaskContext, set_current_context
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
-from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.threads import note_thread_defaults
 from fairque.worker.attempt import Later, late_error
 from fairque.worker.forks import end_if_copy
@@ -170,23 +169,14 @@ class Executor:
                     short.append(job)
                 else:
                     self.submit(job)
-            except BaseException as error:  # noqa: BLE001 - see _postpone
-                self._postpone([job], error)
+            except BaseException as error:  # noqa: BLE001 - it is raised again unless it is an Exception
+                self._attempts.postpone([job], error)
         for begin, some in ((self._lanes.add, short), (self._coroutines.begin_all, coroutines)):
             if some:
                 try:
                     begin(some)
-                except BaseException as error:  # noqa: BLE001 - see _postpone
-                    self._postpone(some, error)
-
-    def _postpone(self, jobs: Iterable[Job], error: BaseException) -> None:
-        """Give back what cannot be started, whatever the reason: nobody else would ever run it, or give it back."""
-        why = f"it cannot be started: {error_text(error) or type(error).__name__}"
-        for job in jobs:
-            if job.context is None and self._places.take_back(job):
-                self._on_end(Postponed(job, why, _PAUSE_SECONDS))
-        if not isinstance(error, Exception):
-            raise error
+                except BaseException as error:  # noqa: BLE001 - it is raised again unless it is an Exception
+                    self._attempts.postpone(some, error)
 
     def watch(self) -> float:
         """Let no short task hold up others for long.
