@@ -259,6 +259,7 @@ def changes(what):
         logging.captureWarnings(True)
         warnings.showwarning = plain
     if what == "memory": import tracemalloc; tracemalloc.start()
+    if what == "no seed": random.seed = None
     if what == "kind of os.environ": os.environ = dict(os.environ)
     if what == "slow stream": sys.stdout = Slow()
     if what == "stream that is dropped slowly": sys.stdout = Stuck()

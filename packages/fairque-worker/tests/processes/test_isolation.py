@@ -67,7 +67,7 @@ def test_a_task_finds_an_event_loop_that_no_other_one_has_used(apart: Any, how: 
     assert apart.result("pid") == pid
 
 
-@pytest.mark.parametrize("what", ["closed stream", "no path", "no environment", "kind of os.environ"])
+@pytest.mark.parametrize("what", ["closed stream", "no path", "no environment", "kind of os.environ", "no seed"])
 def test_a_child_that_a_task_has_broken_ends_cleanly_and_the_next_task_runs(
     apart: Any, capfd: pytest.CaptureFixture[str], what: str
 ) -> None:

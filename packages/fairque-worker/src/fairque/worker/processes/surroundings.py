@@ -62,8 +62,6 @@ class Surroundings:
 
     def put_back(self) -> str:
         """Restore the state, and return the name of a part that cannot be restored; empty if all could be."""
-        # Always, since a change cannot be noticed: a task may have made the random numbers of the next one predictable.
-        random.seed()
         for part, wanted in self._noted:
             try:
                 with suppress(Exception):
@@ -72,17 +70,27 @@ class Surroundings:
                 part.write(wanted)
             except Exception:  # noqa: BLE001 - objects that a task has put there can raise anything
                 return part.name
-        # Always, too: neither can be read.
+        # Always, since a change of these cannot be noticed. A task may have made random numbers predictable.
+        for name, restore in (
+            ("random numbers", random.seed),
+            ("frozen objects", self._thaw),
+            ("dumps of stacks", keep_dumps),
+            ("event loop", self._unset_loop),
+        ):
+            try:
+                restore()
+            except Exception:  # noqa: BLE001 - as above
+                return name
+        return ""
+
+    def _thaw(self) -> None:
         if self._thaws:
             gc.unfreeze()
-        try:
-            keep_dumps()
-        except (OSError, RuntimeError, ValueError, AttributeError):
-            return "dumps of stacks"
-        # Always, too: whether a loop is set, and which, with what a task has left on it, cannot be noticed either.
+
+    def _unset_loop(self) -> None:
+        """Unset the loop of this thread, whichever it is, with what a task has left on it."""
         if sys.version_info < (3, 14):
             # None is a new policy of Python's own, which gives the next task a new loop.
             asyncio.set_event_loop_policy(self._policy)
         if self._policy is not None or sys.version_info >= (3, 14):
             asyncio.set_event_loop(None)
-        return ""
