@@ -100,13 +100,14 @@ class Children:
             problem = f"sent an invalid frame ({error_text(error):.200}), and was killed"
             ending = None
         if ending is not None:
-            child.talking = False
+            child.talking, child.used = False, True
             return ending
         ran_us = us_since(started)
         # Checked before it is dismissed, which kills what may be left of it.
         if child.killed:
             return self._killed(job, context, ran_us)
-        if not child.begun:
+        # In a new child it may be the task's own fault, such as that of a message that takes all memory.
+        if child.used and not child.begun:
             return Postponed(
                 job, f"its child process {problem or child.cause()}, before the task began", _PAUSES_SECONDS[0]
             )

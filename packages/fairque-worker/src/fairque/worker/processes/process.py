@@ -78,6 +78,7 @@ class Child:
         free: Set while no task uses it.
         talking: Whether it has a request that it has not fully answered: its next frame would belong to that request.
         begun: Whether the task that it was last given has begun.
+        used: Whether it has run a task.
 
     Raises:
         OSError: There is no descriptor left.
@@ -89,7 +90,7 @@ class Child:
         fill_standard_numbers()
         ours, theirs = pair_of_sockets()
         self.channel = Channel(ours)
-        self.killed = self.talking = self.begun = False
+        self.killed = self.talking = self.begun = self.used = False
         self.free = threading.Event()
         self._recipe = recipe
         self._log = log
