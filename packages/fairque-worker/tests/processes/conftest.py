@@ -213,7 +213,7 @@ def says_for_another(result):
 PROFILERS = []
 LEFT = []
 if "pytest" not in sys.modules:  # in a child
-    logging.root.addHandler(logging.NullHandler())
+    logging.root.addHandler(logging.StreamHandler())
 
 class Slow:
     @property
