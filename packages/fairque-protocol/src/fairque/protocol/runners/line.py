@@ -8,7 +8,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSection
-from fairque.protocol.embedded import resolve_url
+from fairque.protocol.embedded.urls import resolve_url
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners.connection import client_of, no_retry
 from fairque.protocol.runners.failures import replaced, translated

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from fairque.protocol.clock import timeout
 from fairque.protocol.config import RedisSection
-from fairque.protocol.embedded import resolve_url
+from fairque.protocol.embedded.urls import resolve_url
 from fairque.protocol.runners.connection import no_retry_async as no_retry
 from fairque.protocol.runners.failures import unclear
 from fairque.protocol.runners.probe_address import probe_address

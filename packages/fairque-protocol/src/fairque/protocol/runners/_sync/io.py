@@ -6,7 +6,7 @@ from typing import Any
 
 import redis as library
 
-from fairque.protocol.embedded import resolve_url as resolve
+from fairque.protocol.embedded.urls import resolve_url as resolve
 from fairque.protocol.runners.connection import no_retry
 from fairque.protocol.runners.probe_address import probe_if_unclear
 from fairque.protocol.runners.reading import read_answers
