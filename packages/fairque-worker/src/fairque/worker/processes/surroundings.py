@@ -55,7 +55,11 @@ class Surroundings:
     """The present state of this process. For its main thread, since only that one may set signal handlers."""
 
     def __init__(self) -> None:
-        self._noted = [(part, part.read()) for part in parts_of_process()]
+        self._noted = []
+        for part in parts_of_process():
+            # Not every system has all of them, or lets a process read them.
+            with suppress(OSError):
+                self._noted.append((part, part.read()))
         self._policy = _policy_of_its_own()
         # To count frozen objects takes long if there are many.
         self._thaws = gc.get_freeze_count() == 0
