@@ -238,8 +238,4 @@ _HOMES = {
 
 
 if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
-    __getattr__ = lazy_names(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

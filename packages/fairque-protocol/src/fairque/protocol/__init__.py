@@ -27,4 +27,4 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
-    __getattr__ = lazy_names(__name__, _HOMES)
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -10,8 +10,8 @@ from fairque.protocol.locks import import_lock
 __all__ = ["lazy_names"]
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose other names are imported at their first use.
+def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package whose other names are imported at their first use.
 
     Args:
         package: The name of the package.
@@ -28,4 +28,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             setattr(sys.modules[package], name, value)
         return value
 
-    return getattr_of_package
+    def dir_of_package() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return getattr_of_package, dir_of_package
