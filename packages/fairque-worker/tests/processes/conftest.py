@@ -243,6 +243,7 @@ def changes(what):
     if what == "environment": os.environ["FAIRQUE_TEST"] = "x"; os.environ.pop("PATH")
     if what == "hidden variables": os.putenv("FAIRQUE_HIDDEN", "x"); os.unsetenv("PATH")
     if what == "offset of the zone": os.environ["TZ"] = "UTC+5"; time.tzset(); del os.environ["TZ"]
+    if what == "hidden zone": os.putenv("TZ", "XXX-5"); time.tzset()
     if what == "waking descriptor":
         LEFT.append(socket.socket())
         LEFT[-1].setblocking(False)

@@ -44,7 +44,14 @@ CHANGES = [
     *("more hooks", "decimals", "temporary files", "zone", "start method", "descriptors"),
     *("generators", "name", "tracebacks", "debugging of the collector", "frozen objects", "fatal errors"),
     *("handlers of the log", "handlers of contexts", "records of the log", "profiler", "hidden variables"),
-    *("offset of the zone", "waking descriptor", "closed waking descriptor", "blocking", "levels of handlers"),
+    *(
+        "offset of the zone",
+        "hidden zone",
+        "waking descriptor",
+        "closed waking descriptor",
+        "blocking",
+        "levels of handlers",
+    ),
     *("captured warnings", "half of captured warnings", "memory"),
 ]
 

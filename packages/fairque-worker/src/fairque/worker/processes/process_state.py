@@ -86,6 +86,8 @@ def _hidden_variables() -> Part:
             else:
                 unset(name)
         names.clear()
+        # One of them may be the time zone.
+        time.tzset()
 
     os.putenv, os.unsetenv = putenv, unsetenv
     return Part("variables that os.environ does not show", lambda: set(names), write)
